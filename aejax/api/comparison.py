@@ -21,8 +21,8 @@ from aejax.data import splits
 from aejax.data.dataset import Dataset
 from aejax.errors import require
 from aejax.experiments.compare import design_comparison, prepare_comparison, score_comparison
+from aejax.experiments.experiment import require_classes
 from aejax.experiments.label_curve import analyze_label_curve, read_budgets
-from aejax.experiments.loading import require_classes
 from aejax.experiments.progress import open_reporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import serialize_scores

@@ -22,11 +22,9 @@ from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.power import describe_resolution
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
-from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.feature_evaluation import require_width_selection
-from aejax.experiments.host_classifier import require_selection_rows
+from aejax.experiments.experiment import Experiment, load_labelled_examples, prepare_experiment, problem_spec_for
+from aejax.experiments.feature_evaluation import require_selection
 from aejax.experiments.job import FillRun, Job, identify_run, load_kept_result, open_experiment, run_job
-from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.own_rows import find_own_training_rows, load_own_rows, require_columns
 from aejax.experiments.plots import plot_comparison
@@ -169,8 +167,7 @@ def run_comparison(
 def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> Experiment:
     """Returns the experiment of a comparison, before anything is trained. Raises as `prepare_experiment`."""
     experiment = prepare_experiment(design.config, design.dataset, reporter)
-    require_width_selection(experiment, design.methods)
-    require_selection_rows(experiment, design.methods)
+    require_selection(experiment, design.methods)
     describe_methods(experiment, design.methods)
     require_training_memory(experiment, design.trained)
     evaluation, sizes = design.config.evaluation, Counter(family for *_, family in design.comparisons).values()
@@ -260,19 +257,19 @@ def fit_and_score_all(experiment: Experiment, design: ComparisonDesign) -> Itera
     first_results: dict[str, MethodResult] = {}
     reused = {method.features_of for method in methods.values()}
 
-    def score(name: str, method: Method, trained_as: str) -> MethodResult:
-        kept = None if earlier is None else earlier.load(name)
+    def score(name: str) -> MethodResult:
+        method, kept = methods[name], None if earlier is None else earlier.load(name)
         if kept is not None and earlier is not None and name in earlier.unchanged:
             return kept._replace(shared_training=True)
         tune = design.config.tune
         if kept is None and tune is not None and has_settings(name, method):
             return tune_and_score(experiment, name, method, tune)
-        return fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
+        return fit_and_score(experiment, name, method, first_results.get(method.features_of or name, kept))
 
     for name in sorted(methods, key=lambda name: methods[name].features_of in methods):
         method = methods[name]
         trained_as = method.features_of or name
-        result = load_or_score(experiment, name, method, name, functools.partial(score, name, method, trained_as))
+        result = load_or_score(experiment, name, method, name, functools.partial(score, name))
         if trained_as in reused:
             first_results.setdefault(trained_as, result)
         yield result

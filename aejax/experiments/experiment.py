@@ -1,4 +1,4 @@
-"""The setup of a run: data on the devices, splits, scalers, keys, and the plan of the seeds."""
+"""The setup of a run: data, splits, scalers, keys, and the plan of the seeds."""
 
 import dataclasses
 import functools
@@ -10,13 +10,14 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from aejax.autoencoders.spec import ProblemSpec
-from aejax.config import EvaluationConfig, ExperimentConfig, SplitConfig
+from aejax.config import DataConfig, EvaluationConfig, ExperimentConfig, SplitConfig
 from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
-from aejax.data.label_budget import add_label_noise
+from aejax.data.label_budget import add_label_noise, with_some_class
 from aejax.data.leakage import Duplicates
 from aejax.data.memory import require_device_memory, require_host_memory
 from aejax.data.near_duplicates import find_copies
+from aejax.data.registry import load_dataset
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.selection_folds import SelectionFolds, make_selection_folds
 from aejax.data.splits import Split, make_split
@@ -25,6 +26,7 @@ from aejax.errors import require
 from aejax.evaluate.estimates import EvaluationDesign
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.environment import describe_machine
+from aejax.experiments.multihost import primary_first
 from aejax.experiments.progress import ProgressReporter
 from aejax.report.captions import duplicate_warnings
 from aejax.report.data_line import format_data_line, format_data_warnings
@@ -163,6 +165,35 @@ class Experiment:
             "near_train_test": 0 if drops_near else near,
             "near_dropped": near if drops_near else 0,
         }
+
+
+def load_examples(config: DataConfig) -> Dataset:
+    """Returns the dataset; if no row has a label, all are of one class, so that they are split like any others.
+
+    Raises:
+        InputError: the data cannot be loaded.
+    """
+    return with_some_class(primary_first(lambda: load_dataset(config)))
+
+
+def load_labelled_examples(config: DataConfig) -> Dataset:
+    """Returns a dataset with at least two classes.
+
+    Raises:
+        InputError: the data cannot be loaded, or have no labels.
+    """
+    dataset = load_examples(config)
+    require_classes(dataset)
+    return dataset
+
+
+def require_classes(dataset: Dataset) -> None:
+    """Raises `InputError` if a dataset has no labels to classify by."""
+    require(
+        dataset.n_classes >= 2,
+        f"{dataset.name}: has no labels to classify by; name a column of labels by --label-column (for a stream, add "
+        "labels.npy), and pretrain.py trains without",
+    )
 
 
 def problem_spec_for(config: ExperimentConfig, dataset: Dataset) -> ProblemSpec:

@@ -118,14 +118,8 @@ def open_run_dir(
 ) -> Iterator[tuple[Run, ResultCache]]:
     """Yields the locked folder and its saved results; everything is written when the block has ended.
 
-    Of several processes only the primary writes the folder. The others do the same work in a temporary folder.
-
-    Args:
-        out: the folder.
-        identity: of the run.
-        checkpoint: whether to replace an earlier run, and how often to save.
-        console: for messages.
-        start_time: `time.perf_counter()` when this attempt began.
+    Of several processes only the primary writes the folder. The others do the same work in a temporary folder. The
+    arguments are those of `run_job`.
 
     Raises:
         InputError: another process fills the folder, or it cannot be written.

@@ -14,8 +14,12 @@ from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.classifier_training import finetune, supervised_task, train_classifier
 from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.feature_evaluation import FeatureEvaluation, evaluate_features, evaluate_own_classifier
-from aejax.experiments.host_classifier import fit_host_classifier
+from aejax.experiments.feature_evaluation import (
+    FeatureEvaluation,
+    evaluate_features,
+    evaluate_own_classifier,
+    fit_host_classifier,
+)
 from aejax.experiments.probes import ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import (
     RepresentationMetrics,

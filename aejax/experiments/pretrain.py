@@ -15,9 +15,8 @@ from aejax.data.input_encoding import InputEncoding, encoding_of
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch
-from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
+from aejax.experiments.experiment import Experiment, load_examples, prepare_experiment, problem_spec_for
 from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
-from aejax.experiments.loading import load_examples
 from aejax.experiments.multihost import is_primary
 from aejax.experiments.plots import plot_models
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS

@@ -19,9 +19,8 @@ from aejax.data.scalers import Scaler, apply_scaler
 from aejax.data.splits import Split, make_split
 from aejax.data.table_schema import IMPUTING
 from aejax.errors import InputError, require
-from aejax.experiments.experiment import make_problem_spec
+from aejax.experiments.experiment import load_examples, make_problem_spec
 from aejax.experiments.job import hash_data, hash_own_functions
-from aejax.experiments.loading import load_examples
 from aejax.experiments.run_naming import is_path
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables

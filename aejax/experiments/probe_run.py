@@ -14,10 +14,9 @@ from aejax.data.dataset import Dataset
 from aejax.experiments.classifier_training import with_new_head
 from aejax.experiments.compare import write_comparison
 from aejax.experiments.compilation import Stopwatch
-from aejax.experiments.experiment import Experiment, prepare_experiment
+from aejax.experiments.experiment import Experiment, prepare_experiment, require_classes
 from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.job import FillRun, Job, open_experiment, run_job
-from aejax.experiments.loading import require_classes
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.experiments.progress import ProgressReporter

@@ -13,7 +13,7 @@ from aejax.config import to_dict
 from aejax.evaluate.comparisons import compare_pairs
 from aejax.evaluate.estimates import EvaluationDesign
 from aejax.evaluate.intervals import mean_interval, summarize_seeds
-from aejax.evaluate.metrics import Scores, metric_values
+from aejax.evaluate.metrics import metric_values
 from aejax.evaluate.representation import PURITY_NEIGHBORS
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, estimate_metric
 from aejax.experiments.checkpointing import TrainingHistory
@@ -51,15 +51,14 @@ def summarize_scores(
 def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]:
     """Returns an entry of `methods`."""
     mse, history, scores = result.reconstruction_mse, result.history, result.scores
-    design = experiment.design
+    judged = [VERDICT_METRICS[name] for name in dict.fromkeys(("accuracy", "nll", experiment.evaluation.metric))]
+    values = {metric: metric_values(metric.name, scores, experiment.test_labels) for metric in judged}
     diverged = None if history is None else [int(epoch) or None for epoch in history.diverged_epoch]
     return {
         "name": result.name,
         "role": result.role,
         "features": result.width,
-        "test_accuracy": summarize_scores(scores.correct, design, VERDICT_METRICS["accuracy"]),
-        "test_nll": summarize_scores(-scores.log_prob, design, VERDICT_METRICS["nll"]),
-        **_metric_entry(experiment, scores),
+        **{metric.field: summarize_scores(values[metric], experiment.design, metric) for metric in judged},
         "balanced_accuracy": summarize_seeds(scores.balanced_accuracy),
         "calibration_error": summarize_seeds(scores.calibration_error),
         "brier": summarize_seeds(scores.brier),
@@ -76,22 +75,13 @@ def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]
     }
 
 
-def _metric_entry(experiment: Experiment, scores: Scores) -> dict[str, Any]:
-    """Returns the metric that verdicts are about, if no other field of a method is it."""
-    metric, labels = VERDICT_METRICS[experiment.evaluation.metric], experiment.test_labels
-    if metric.name in ("accuracy", "nll"):
-        return {}
-    values = metric_values(metric.name, scores, labels)
-    return {metric.field: summarize_scores(values, experiment.design, metric)}
-
-
 def _report_entries(report: ClassifierReport) -> dict[str, Any]:
-    entries = {name: _report_entry(part) for name, part in report._asdict().items()}
-    return {name: entry for name, entry in entries.items() if entry is not None or name != "top_units"}
-
-
-def _report_entry(report: Any) -> dict[str, Any] | None:
-    return None if report is None else {name: np.asarray(values).tolist() for name, values in report._asdict().items()}
+    """Returns an entry for each kind of report; that of top units is left out if there is none."""
+    parts = {name: part for name, part in report._asdict().items() if part is not None or name != "top_units"}
+    return {
+        name: part and {field: np.asarray(values).tolist() for field, values in part._asdict().items()}
+        for name, part in parts.items()
+    }
 
 
 def diagnostics_entry(method_results: Sequence[MethodResult]) -> dict[str, Any]:

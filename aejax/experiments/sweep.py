@@ -15,9 +15,8 @@ from aejax.config.experiment import parse_shard
 from aejax.config.sweep_axes import max_runs_per_program, parse_axes
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import ResultCache
-from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
+from aejax.experiments.experiment import Experiment, load_labelled_examples, prepare_experiment, problem_spec_for
 from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
-from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config

@@ -13,7 +13,7 @@ from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.host_classifier import report_settings
+from aejax.experiments.feature_evaluation import report_settings
 from aejax.experiments.method_result import MethodResult, fit_and_score, score_method
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, slice_point, train_group

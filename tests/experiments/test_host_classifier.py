@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestCentroid
 
 from aejax.data.selection_folds import make_selection_folds
 from aejax.experiments.compare import compare
-from aejax.experiments.host_classifier import fit_host_classifier, host_problem
+from aejax.experiments.feature_evaluation import fit_host_classifier, host_problem
 from aejax.methods import tuning
 from aejax.methods.controls import raw
 from aejax.methods.method import HostPrediction

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aejax.evaluate.simulation import SCENARIOS, simulate_latents, simulated_design
-from aejax.experiments.plan import measure_power
+from aejax.experiments.rejudge import measure_power
 from aejax.storage.saved_scores import CORRECT_FILE, serialize_correct
 from scripts import plan
 
@@ -25,7 +25,7 @@ def run(tmp_path):
 
 
 def test_the_variances_of_a_run_are_those_of_its_worst_and_median_comparison(run, monkeypatch):
-    monkeypatch.setattr("aejax.experiments.plan.read_run", lambda folder: {"comparisons": COMPARISONS})
+    monkeypatch.setattr("aejax.experiments.rejudge.read_run", lambda folder: {"comparisons": COMPARISONS})
     measured = measure_power(run)
     assert (measured.sizes.name, measured.sizes.examples, measured.family_size) == ("cross-validation", 500, 2)
     median, worst = measured.sources.items()

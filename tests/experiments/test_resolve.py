@@ -5,14 +5,13 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from preparing import configure, prepare
 
 from aejax.api import data as api
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import make_dataset
 from aejax.errors import InputError
-from aejax.experiments.experiment import prepare_experiment, problem_spec_for
-from aejax.experiments.progress import SilentReporter
+from aejax.experiments.experiment import problem_spec_for
 from aejax.experiments.resolve import check_methods, expand_methods, resolve_config
 from aejax.methods.registry import CONTROLS, TABLE_CONTROLS
 
@@ -23,10 +22,8 @@ def dataset(shape, *, bounded=True):
     return make_dataset("random", inputs, np.arange(9) % 3, source="random", value_range=value_range)
 
 
-def resolved(shape, *, bounded=True, model=None, objective=None, scaler=None):
-    parts = {"model": ModelConfig(**(model or {})), "objective": ObjectiveConfig(**(objective or {}))}
-    config = CompareConfig(data=DataConfig(scaler=scaler), **parts)
-    return resolve_config(config, dataset(shape, bounded=bounded))
+def resolved(shape, *, bounded=True, **settings):
+    return resolve_config(configure(**settings), dataset(shape, bounded=bounded))
 
 
 @pytest.mark.parametrize(
@@ -65,21 +62,19 @@ def test_widths_follow_from_the_number_of_inputs(shape, latent, overcomplete, sp
 
 def test_given_settings_stay_and_k_follows_the_given_width():
     given = {"latent_dim": 3, "overcomplete_dim": 77, "sparse_dim": 50}
-    config = resolved((8, 8, 1), model=given, objective={"patch": 3})
+    config = resolved((8, 8, 1), **given, patch=3)
     assert {name: getattr(config.model, name) for name in given} == given
     assert (config.objective.k, config.objective.patch) == (5, 3)
-    assert resolved((8, 8, 1), model=given, objective={"k": 9}).objective.k == 9
-    assert resolved((6,), objective={"likelihood": "gaussian"}).objective.likelihood == "gaussian"
+    assert resolved((8, 8, 1), **given, k=9).objective.k == 9
+    assert resolved((6,), likelihood="gaussian").objective.likelihood == "gaussian"
 
 
 def test_k_falls_over_half_of_the_training_from_five_times_k():
     shapes = {"digits": (8, 8, 1), "narrow": (3,)}  # codes of 128 and 6 units
-    configs = {
-        name: resolved(shape, objective={"k": 2 if name == "narrow" else None}) for name, shape in shapes.items()
-    }
+    configs = {name: resolved(shape, k=2 if name == "narrow" else None) for name, shape in shapes.items()}
     assert {name: config.objective.k_start for name, config in configs.items()} == {"digits": 60, "narrow": 6}
     assert configs["digits"].objective.k_decay_steps == configs["digits"].train.epochs // 2  # an epoch is one step here
-    assert resolved((3,), objective={"k_decay_steps": 0}).objective.k_start is None
+    assert resolved((3,), k_decay_steps=0).objective.k_start is None
 
 
 def test_resolving_again_changes_nothing():
@@ -92,13 +87,10 @@ def test_resolving_again_changes_nothing():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bounded": False, "objective": {"likelihood": "bernoulli"}}, "--likelihood bernoulli: .* use gaussian"),
-        (
-            {"objective": {"likelihood": "bernoulli", "reconstruction": "mse"}},
-            "--likelihood bernoulli: .* use gaussian",
-        ),
-        ({"bounded": False, "objective": {"reconstruction": "bce"}}, "--reconstruction bce: .* --reconstruction mse"),
-        ({"model": {"output": "linear"}, "objective": {"reconstruction": "bce"}}, "--reconstruction bce: .*"),
+        ({"bounded": False, "likelihood": "bernoulli"}, "--likelihood bernoulli: .* use gaussian"),
+        ({"likelihood": "bernoulli", "reconstruction": "mse"}, "--likelihood bernoulli: .* use gaussian"),
+        ({"bounded": False, "reconstruction": "bce"}, "--reconstruction bce: .* --reconstruction mse"),
+        ({"output": "linear", "reconstruction": "bce"}, "--reconstruction bce: .*"),
     ],
     ids=["unbounded", "squared error", "unbounded entropy", "linear output"],
 )
@@ -171,7 +163,6 @@ def test_any_other_name_is_one_for_a_row_of_ones_own(name):
 def test_missing_values_of_a_data_frame_are_filled_in_as_it_was_made():
     frame = pd.DataFrame({"a": [1.0, np.nan, *range(10)], "b": range(12), "y": ["no", "yes"] * 6})
     data = api.make_dataset(frame, "y", missing="median")
-    config = resolve_config(CompareConfig(seeds=2), data)
-    assert config.data.missing == "median"
-    scaler = prepare_experiment(config, data, SilentReporter()).scaler
-    assert np.isfinite(scaler.fill).all()
+    experiment = prepare(configure(seeds=2), data)
+    assert experiment.config.data.missing == "median"
+    assert np.isfinite(experiment.scaler.fill).all()

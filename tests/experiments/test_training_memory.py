@@ -10,7 +10,7 @@ from aejax.config import PretrainConfig
 from aejax.errors import InputError
 from aejax.experiments import work
 from aejax.experiments.compare import load_comparison, prepare_comparison
-from aejax.experiments.loading import load_examples
+from aejax.experiments.experiment import load_examples
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.training import init_variables

@@ -9,8 +9,8 @@ from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig, SweepConfig
 from aejax.config.experiment import ExploreConfig
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
+from aejax.experiments.experiment import load_examples
 from aejax.experiments.explore import explore, make_analyses
-from aejax.experiments.loading import load_examples
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.progress import SilentReporter

@@ -16,7 +16,7 @@ from aejax.config import CompareConfig, DataConfig, ProbeConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 from aejax.experiments.experiment import prepare_experiment
-from aejax.experiments.feature_evaluation import require_width_selection
+from aejax.experiments.feature_evaluation import require_selection
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
@@ -137,8 +137,8 @@ def test_a_probe_without_validation_loss_cannot_choose_a_width(experiment):
     config = dataclasses.replace(experiment.config, probe=ProbeConfig(probe_c=1.0))
     other = dataclasses.replace(experiment, config=config)
     with pytest.raises(InputError, match=r"^--probe-c 1.*pca-tuned out of --methods$"):
-        require_width_selection(other, {"pca-tuned": METHODS["pca-tuned"](experiment.problem)})
-    require_width_selection(other, {"pca": METHODS["pca"](experiment.problem)})
+        require_selection(other, {"pca-tuned": METHODS["pca-tuned"](experiment.problem)})
+    require_selection(other, {"pca": METHODS["pca"](experiment.problem)})
 
 
 def test_neighbours_choose_a_width_too(experiment):

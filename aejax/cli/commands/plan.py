@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     """Runs `aejax plan` with the words after it on the command line."""
     args = parse_args(Args(), argv, __doc__ or "", FLAGS)
 
-    from aejax.experiments.plan import ASSUMED_POWER, measure_power
+    from aejax.experiments.rejudge import ASSUMED_POWER, measure_power
     from aejax.report.plan_table import Plan, render_plan
 
     require(0 < args.gap < 100, f"--gap {args.gap}: expected points of accuracy, above 0 and below 100")
