@@ -22,7 +22,7 @@ from aejax.config.settings import replace_settings
 from aejax.config.validation import require_at_least
 from aejax.data.dataset import Dataset
 from aejax.errors import require
-from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
+from aejax.experiments.experiment import Experiment, prepare_experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
@@ -62,7 +62,7 @@ class Strength(NamedTuple):
 # Not among them is how sparse a code is (k, the lifetime share): a probe alone would choose the densest.
 STRENGTHS = (
     Strength("denoising", "noise_std", (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)),
-    Strength("sparse-l1", "objective", "l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
+    Strength("sparse-l1", "l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
     Strength("sparse-kl", "kl_weight", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
     Strength("contractive", "contraction", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
     Strength("k-sparse", "k_encode", (1.0, 1.5, 2.0, 3.0), "k"),
@@ -99,8 +99,7 @@ def validation_accuracies(strength: Strength, dataset: Dataset, config: ChoiceCo
     for value in strength.values:
         setting = {strength.field: strength.setting(value, resolved)}
         with_value = resolve_config(replace_settings(base, setting), dataset)
-        problem = problem_spec_for(with_value, dataset)
-        own = dataclasses.replace(experiment, config=with_value, problem=problem)
+        own = dataclasses.replace(experiment, config=with_value)
         accuracies.append(100 * float(np.mean(_train_and_score(own, strength.kind))))
     return accuracies
 

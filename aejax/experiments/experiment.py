@@ -33,6 +33,7 @@ from aejax.report.data_line import format_data_line, format_data_warnings
 from aejax.train.keys import KeyUse, seed_keys
 from aejax.train.plan import Plan, make_plan
 
+NO_ROWS = Duplicates(np.zeros(0, np.int64), np.zeros(0, np.int64))
 HISTORY_BYTES = 64  # that an epoch of a seed leaves in memory and in the results, at least
 
 
@@ -48,15 +49,15 @@ class Experiment:
     dataset: Dataset
     split: Split
     selection_folds: SelectionFolds  # of the labelled rows, for choosing a classifier's settings
-    duplicates: Duplicates  # rows that equal a test row, or in cross-validation another row, kept or dropped
-    near_duplicates: Duplicates  # rows that nearly equal one, without those
     plan: Plan
-    problem: ProblemSpec
     scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
     examples: Examples  # on every device
     device_scaler: Scaler  # `scaler`, sharded over the devices
     reporter: ProgressReporter
-    result_cache: ResultCache  # saved results and checkpoints; saves nothing outside of a run
+    result_cache: ResultCache = dataclasses.field(default_factory=ResultCache)
+    """Saved results and checkpoints; saves nothing outside of a run."""
+    duplicates: Duplicates = NO_ROWS  # that equal a test row, or in cross-validation another row, kept or dropped
+    near_duplicates: Duplicates = NO_ROWS  # that nearly equal one, without those
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)  # what verdicts are about
     first_seed: int = 0  # of the keys
     attempts: tuple[dict[str, Any], ...] = ()  # at the run; for `environment` of results
@@ -65,6 +66,11 @@ class Experiment:
     def keys(self, use: KeyUse) -> Key[Array, " padded"]:
         """Returns one key per seed, sharded over the devices."""
         return self.plan.shard(self.tile_rows(seed_keys(self.config.seeds, use, self.first_seed)))
+
+    @property
+    def problem(self) -> ProblemSpec:
+        """What the methods share."""
+        return problem_spec_for(self.config, self.dataset)
 
     @property
     def test_labels(self) -> Int[np.ndarray, "seeds n_test"]:
@@ -260,21 +266,16 @@ def place_experiment(
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler))
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
-    none = Duplicates(np.zeros(0, np.int64), np.zeros(0, np.int64))
     return Experiment(
         config=config,
         dataset=dataset,
         split=split,
         selection_folds=make_selection_folds(dataset, split),
-        duplicates=none,
-        near_duplicates=none,
         plan=plan,
-        problem=problem_spec_for(config, dataset),
         scaler=scaler,
         examples=Examples(inputs=plan.replicate(flat), labels=plan.replicate(add_label_noise(dataset, config.split))),
         device_scaler=plan.shard(scaler),
         reporter=reporter,
-        result_cache=ResultCache(),
     )
 
 

@@ -19,7 +19,7 @@ from aejax.data.shuffling import make_generator
 from aejax.data.splits import Split
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
-from aejax.experiments.experiment import place_experiment, problem_spec_for
+from aejax.experiments.experiment import place_experiment
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import optimizer_for
@@ -131,8 +131,7 @@ def fit_autoencoder(
     experiment = dataclasses.replace(
         place_experiment(resolved, dataset, split, SilentReporter()), first_seed=seed % 2**31
     )
-    problem = problem_spec_for(resolved, dataset)
-    method = autoencoder_method(config.method, problem)
+    method = autoencoder_method(config.method, experiment.problem)
 
     def is_finished(history: TrainingHistory) -> bool:
         if patience is None:
@@ -148,7 +147,7 @@ def fit_autoencoder(
     host: Any = jax.tree.map(lambda leaf: np.asarray(leaf)[0], experiment.plan.to_host(kept))
     return FittedAutoencoder(
         kind=config.method,
-        problem=problem,
+        problem=experiment.problem,
         variables=host,
         scaler=jax.tree.map(lambda leaf: leaf[0], experiment.scaler),
         offsets=dataset.offsets,

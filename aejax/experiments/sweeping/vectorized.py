@@ -15,7 +15,7 @@ from aejax.data.selection_folds import make_selection_folds
 from aejax.data.splits import make_split
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch
-from aejax.experiments.experiment import Experiment, problem_spec_for
+from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
@@ -27,8 +27,7 @@ from aejax.models.submodules import HYPERPARAMETERS
 
 def experiment_for_group(experiment: Experiment, group: PointGroup) -> Experiment:
     """Returns the experiment with a group's config; traced fields have the values of the first point."""
-    config = group.points[0].config
-    return dataclasses.replace(experiment, config=config, problem=problem_spec_for(config, experiment.dataset))
+    return dataclasses.replace(experiment, config=group.points[0].config)
 
 
 def with_labels_of(experiment: Experiment, config: ExperimentConfig) -> Experiment:
