@@ -64,11 +64,12 @@ class TimeEstimate:
         self.start(self._name, "train")
         self._epochs_done += epochs
         if work := self._works.get(self._name):
-            self._count_as_done(epochs / max(work.epochs, epochs) * work.seconds.get("train", 0.0))
+            share = epochs / work.epochs if work.epochs else 1.0
+            self._count_as_done(share * work.seconds.get("train", 0.0))
 
     def finish(self) -> None:
-        """Ends the current part, with stages that did not take place."""
-        self._count_as_done(math.inf)
+        """Ends the current part, with stages that did not take place: a result from before takes no time."""
+        self._count_as_done(self._clock() - self._since)
         self._left.pop(self._name, None)
         self._name, self._stage = "", ""
 

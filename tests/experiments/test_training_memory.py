@@ -41,15 +41,6 @@ def test_what_is_trained_alone_is_refused_as_well(monkeypatch):
         init_variables(experiment, methods["vae"])
 
 
-def test_small_models_are_not_measured(monkeypatch):
-    measured = []
-    monkeypatch.setattr(work, "training_bytes", lambda _, method: measured.append(method) or 0)
-    prepare()
-    assert measured == []
-    prepare(hidden=(20_000,))
-    assert measured != []
-
-
 def test_a_training_needs_its_weights_four_times_and_two_for_an_update():
     experiment, methods = prepare(hidden=(512,), latent_dim=16)
     one = dataclasses.replace(experiment, plan=dataclasses.replace(experiment.plan, seeds=1))
