@@ -28,7 +28,7 @@ from aejax.experiments.checkpointing import (
     ResultCache,
     TrainingHistory,
 )
-from aejax.experiments.classifier_selection import ClassifierSelection
+from aejax.experiments.classifier_training import ClassifierSelection
 from aejax.experiments.environment import provenance
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult

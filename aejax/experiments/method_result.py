@@ -11,7 +11,7 @@ from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import TrainingHistory
-from aejax.experiments.classifier_training import finetune, supervised_task, train_classifier
+from aejax.experiments.classifier_training import finetune, supervised_spec, train_classifier
 from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_evaluation import (
@@ -79,7 +79,7 @@ def _fit(
         return {}, None, None
     variables = init_variables(experiment, method)
     if method.supervised:
-        fitted = train_classifier(experiment, name, variables, supervised_task(experiment, method))
+        fitted = train_classifier(experiment, name, variables, supervised_spec(experiment, method))
         return jax.block_until_ready(fitted.variables), fitted.history, fitted.selection.settings
     if method.objective is None:
         return variables, None, None

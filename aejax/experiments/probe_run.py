@@ -102,7 +102,7 @@ def _train_head(
     """Trains a new head on every seed's encoder, which is neither in training mode nor differentiated."""
     spec = TrainingSpec(
         make_cross_entropy_objective(classifier, frozen_encoder=True),
-        freeze(optax.adam(config.head_learning_rate), {"encoder"}),
+        lambda _: freeze(optax.adam(config.head_learning_rate), {"encoder"}),
         experiment.split.labelled_train,
         experiment.split.labelled_valid,
         epochs=config.head_epochs,

@@ -42,7 +42,7 @@ class TrainingSpec(NamedTuple):
     """What a training minimizes, on which rows, and for how long."""
 
     objective: Objective
-    optimizer: optax.GradientTransformation
+    make_optimizer: Callable[[int], optax.GradientTransformation]  # from the steps of one epoch
     train_rows: Int[np.ndarray, "entries n"]  # of every seed; or of every seed for one setting after the other
     validation_rows: Int[np.ndarray, "entries m"]  # of the `valid_*` metrics; m may be 0
     epochs: int
@@ -135,15 +135,16 @@ def train(
     plan, reporter = experiment.plan, experiment.reporter
     first_epoch = 0 if previous is None else previous.history.epochs
     checkpointer = experiment.result_cache.checkpointer(name)
-    steps = first_epoch * steps_per_epoch(rows.shape[1], spec.batch_size)
+    steps = steps_per_epoch(rows.shape[1], spec.batch_size)
+    optimizer, diverged = spec.make_optimizer(steps), previous and previous.history.diverged_epoch
     progress, checkpoint = init_or_restore(
-        experiment, checkpointer, variables, spec.optimizer, steps, previous and previous.history.diverged_epoch
+        experiment, checkpointer, variables, optimizer, first_epoch * steps, diverged
     )
     jax.tree.map(lambda leaf: leaf.delete(), variables)  # callers hold references
     history = None if checkpoint is None else checkpoint.history
     if history is not None:
         reporter.advance(history.epochs / spec.passes, latest_loss(history.metrics))
-    program = _epochs_program(plan, spec.objective, spec.optimizer)
+    program = _epochs_program(plan, spec.objective, optimizer)
     data = SeedData(
         experiment.keys(spec.key_use),
         experiment.device_scaler,
@@ -191,7 +192,7 @@ def train_method(
     epochs = epoch_budget(config, method)
     end_to_end = TrainingSpec(
         method.objective,
-        optimizer,
+        lambda _: optimizer,
         experiment.split.train,
         select_validation_rows(experiment),
         epochs=epochs.end_to_end,
@@ -199,8 +200,8 @@ def train_method(
     )
     previous = None
     for number, stage in enumerate(method.stages, 1):
-        selected = _stage_optimizer(config.optimizer, stage.trainable_paths, method.traced)
-        spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=epochs.per_stage)
+        make = functools.partial(_stage_optimizer, config.optimizer, stage.trainable_paths, method.traced)
+        spec = end_to_end._replace(objective=stage.objective, make_optimizer=make, epochs=epochs.per_stage)
         previous = train(experiment, f"{name}-stage-{number}", variables, spec, previous)
         variables = previous.progress.state.variables
     return train(experiment, name, variables, end_to_end._replace(is_finished=is_finished), previous)
@@ -208,9 +209,9 @@ def train_method(
 
 @functools.lru_cache(maxsize=32)
 def _stage_optimizer(
-    config: OptimizerConfig, paths: tuple[tuple[str, ...], ...], traced: bool
+    config: OptimizerConfig, paths: tuple[tuple[str, ...], ...], traced: bool, _steps: int
 ) -> optax.GradientTransformation:
-    """Returns the same object for equal settings, so that they share compiled programs."""
+    """Returns the same object for equal settings, so that they share compiled programs; steps do not matter."""
     constant = dataclasses.replace(config, schedule="constant", warmup_epochs=0.0)
     optimizer = (make_traced_optimizer if traced else make_optimizer)(constant, 1, 1)
     return train_selected(optimizer, lambda path: any(path[: len(prefix)] == prefix for prefix in paths))

@@ -99,7 +99,8 @@ def test_nothing_is_fitted_on_a_held_out_row(what, role, experiment, monkeypatch
     leaked = with_a_leak(experiment.split, role)
     own, model = dataclasses.replace(experiment, split=leaked), METHODS["undercomplete"](experiment.problem)
     monkeypatch.setattr(experiment_module, "make_split", lambda *_: leaked)
-    spec = TrainingSpec(model.objective, optimizer_for(own, model), leaked.train, leaked.valid, epochs=1, batch_size=16)
+    optimizer = optimizer_for(own, model)
+    spec = TrainingSpec(model.objective, lambda _: optimizer, leaked.train, leaked.valid, epochs=1, batch_size=16)
     fits = {
         "a scaler": lambda: prepare_experiment(experiment.config, experiment.dataset, SilentReporter()),
         "a closed form": lambda: init_variables(own, METHODS["pca"](experiment.problem)),

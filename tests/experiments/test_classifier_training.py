@@ -18,18 +18,15 @@ from aejax.data.dataset import make_dataset
 from aejax.data.selection_folds import SelectionFolds
 from aejax.data.shuffling import shuffle_epoch, steps_per_epoch
 from aejax.experiments import classifier_training, training
-from aejax.experiments.classifier_selection import (
+from aejax.experiments.classifier_training import (
     MIN_EPOCHS,
     WEIGHT_DECAYS,
+    ClassifierTraining,
     SelectionGrid,
     choose_settings,
     last_considered_epoch,
-)
-from aejax.experiments.classifier_training import (
-    ClassifierTask,
-    ClassifierTraining,
     select_settings,
-    supervised_task,
+    supervised_spec,
     train_classifier,
 )
 from aejax.experiments.feature_extraction import scaled_inputs
@@ -63,7 +60,7 @@ class Fitted(NamedTuple):
     """A classifier that was trained and watched."""
 
     method: Method
-    task: ClassifierTask
+    spec: TrainingSpec
     before: Any  # initial variables of every seed, on the host
     trained: ClassifierTraining
     specs: list[TrainingSpec]  # of selection and refit
@@ -89,15 +86,15 @@ def fitted(experiment):
 
         return call
 
-    task = supervised_task(experiment, method)
-    task = task._replace(make_optimizer=functools.cache(task.make_optimizer))  # so that programs are shared
+    spec = supervised_spec(experiment, method)
+    spec = spec._replace(make_optimizer=functools.cache(spec.make_optimizer))  # so that programs are shared
     variables = init_variables(experiment, method)
     before = experiment.plan.to_host(variables)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier_training, "train", watched_train)
         patch.setattr(training, "_epochs_program", watched_program)
-        trained = train_classifier(experiment, "it", variables, task)
-    return Fitted(method, task, before, trained, specs, programs)
+        trained = train_classifier(experiment, "it", variables, spec)
+    return Fitted(method, spec, before, trained, specs, programs)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -178,7 +175,7 @@ def test_a_classifier_that_was_killed_continues_bit_for_bit(calls, experiment, f
     def trained(folder):
         with open_run_dir(folder, RunIdentity(to_dict(experiment.config)), EACH, quiet(), 0.0) as (_, cache):
             own = dataclasses.replace(experiment, result_cache=cache)
-            outcome = train_classifier(own, "it", init_variables(own, fitted.method), fitted.task)
+            outcome = train_classifier(own, "it", init_variables(own, fitted.method), fitted.spec)
         return experiment.plan.to_host(outcome.variables), outcome.selection._replace(seconds=0.0)
 
     whole = experiment.plan.to_host(fitted.trained.variables), fitted.trained.selection._replace(seconds=0.0)
@@ -193,18 +190,18 @@ def test_a_classifier_that_was_killed_continues_bit_for_bit(calls, experiment, f
 def test_without_validation_rows_all_epochs_are_trained_without_decay(experiment):
     method = METHODS["supervised"](experiment.problem)
     rows = experiment.split.labelled[:, None]
-    task = supervised_task(experiment, method)
-    chosen = select_settings(experiment, "it", {}, task, SelectionFolds(rows, rows[..., :0]))
-    assert chosen.settings == [{"epochs": task.epochs, "weight_decay": 0.0}] * CONFIG.seeds
+    spec = supervised_spec(experiment, method)
+    chosen = select_settings(experiment, "it", {}, spec, SelectionFolds(rows, rows[..., :0]))
+    assert chosen.settings == [{"epochs": spec.epochs, "weight_decay": 0.0}] * CONFIG.seeds
     assert np.isnan(chosen.valid_loss).all()
 
 
 def test_a_cosine_ends_with_the_last_step_of_the_budget():
     optimizer = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 1.0, "schedule": "cosine"}
     experiment = make_experiment(configure(CONFIG, **optimizer))
-    task = supervised_task(experiment, METHODS["supervised"](experiment.problem))
-    n_steps, rates = 2 * task.epochs, []  # two batches hold all labels
-    transform = task.make_optimizer(2)
+    spec = supervised_spec(experiment, METHODS["supervised"](experiment.problem))
+    n_steps, rates = 2 * spec.epochs, []  # two batches hold all labels
+    transform = spec.make_optimizer(2)
     state = transform.init(jnp.zeros(()))
     for _ in range(n_steps):
         update, state = transform.update(jnp.ones(()), state, jnp.zeros(()), hyper={"weight_decay": 0.0})

@@ -166,7 +166,8 @@ def test_stages_are_trained_at_the_constant_peak_rate_and_the_whole_by_the_sched
 def first_move(call: Call) -> dict[str, Any]:
     """What a training's optimizer makes of a gradient of ones at its start, by parameter."""
     params = jax.tree.map(lambda leaf: leaf[0], call.before["params"])
-    moves, _ = call.spec.optimizer.update(jax.tree.map(np.ones_like, params), call.spec.optimizer.init(params), params)
+    optimizer = call.spec.make_optimizer(1)
+    moves, _ = optimizer.update(jax.tree.map(np.ones_like, params), optimizer.init(params), params)
     leaves = jax.tree_util.tree_leaves_with_path(moves)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
