@@ -160,8 +160,7 @@ def run_with_analyses(
     for analysis in analyses:
         if not analysis.is_complete(saved):
             console.print(_announce(design, analysis, kept), highlight=False, soft_wrap=True)
-    keep = design.keep_results or bool(analyses)
-    results = run_comparison(design._replace(keep_results=keep), out, console, checkpoint, start_time)
+    results = run_comparison(design._replace(keep_results=bool(analyses)), out, console, checkpoint, start_time)
     for analysis, varied_designs in zip(analyses, designs, strict=True):
         if analysis.is_complete(results):
             continue

@@ -1,14 +1,15 @@
-"""Compile time is counted apart, and programs are shared until they are cleared."""
+"""Compile time is counted apart, programs are shared until they are cleared, and freed memory goes back."""
 
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 import pytest
 
 from aejax.experiments import compilation
-from aejax.experiments.compilation import MIN_BYTES_TO_TRIM, Stopwatch, cached_jit, clear_compiled
+from aejax.experiments.compilation import MIN_BYTES_TO_TRIM, Stopwatch, cached_jit, clear_compiled, malloc_trim
 
 SMALL, LARGE = np.zeros(MIN_BYTES_TO_TRIM - 1, np.uint8), np.zeros(MIN_BYTES_TO_TRIM, np.uint8)
 
@@ -55,3 +56,18 @@ def test_cleared_programs_free_their_executables(scaled):
     assert len(client.live_executables()) == before + 1
     clear_compiled(LARGE)
     assert len(client.live_executables()) == before
+
+
+@pytest.mark.skipif(compilation._c_library() is None, reason="the C library is not glibc")
+def test_freed_memory_goes_back_to_the_system_where_data_are_large():
+    mib = 1 << 20
+    blocks = [np.ones(64 * 1024, np.uint8) for _ in range(4000)]  # too small to be mapped each by itself
+    last = blocks[-1]
+    full = psutil.Process().memory_info().rss
+    blocks.clear()
+    malloc_trim(SMALL)
+    kept = psutil.Process().memory_info().rss
+    malloc_trim({"first": LARGE[: MIN_BYTES_TO_TRIM // 2], "second": (LARGE[MIN_BYTES_TO_TRIM // 2 :], None)})
+    assert psutil.Process().memory_info().rss < kept - 200 * mib
+    assert kept > full - 50 * mib
+    assert last.all()
