@@ -108,11 +108,12 @@ def _train_and_score(experiment: Experiment, kind: str) -> list[float]:
     """Returns the accuracy of each seed's codes."""
     method = autoencoder_method(kind, experiment.problem)
     optimizer, variables = optimizer_for(experiment, method), init_variables(experiment, method)
-    trained = train_method(experiment, kind, method, optimizer, variables).progress.state.variables
+    trained = train_method(experiment, kind, method, optimizer, variables).progress.state
+    fitted = experiment.plan.to_host(trained.variables)
     encode, every_row = jax.jit(method.encode), np.arange(experiment.dataset.n_examples)
     accuracies = []
     for seed in range(experiment.config.seeds):
-        of_seed = experiment.plan.seed_to_host(trained, seed)
+        of_seed = jax.tree.map(lambda leaf, seed=seed: leaf[seed], fitted)
         codes = np.asarray(encode(of_seed, scaled_inputs(experiment, seed, every_row)), np.float64)
         accuracies.append(_ridge_accuracy(codes, experiment, seed))
     return accuracies
