@@ -16,12 +16,7 @@ from aejax.config import CheckpointConfig
 from aejax.data.splits import make_split
 from aejax.errors import InputError
 from aejax.experiments.compare import compare, load_comparison
-from aejax.experiments.label_curve import (
-    analyze_label_curve,
-    choose_budgets,
-    compare_with_label_curve,
-    read_budgets,
-)
+from aejax.experiments.label_curve import analyze_label_curve, choose_budgets, compare_with_label_curve, read_budgets
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.report.comparison_figures import plot_label_curve

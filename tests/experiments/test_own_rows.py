@@ -54,16 +54,8 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
     command = [*SMALL, *own, "--encoder", f"mine={files}/encoder", f"sae={files}/sae", "--out", str(tmp_path / "run")]
     load_script("compare")(command)
     methods = {method["name"]: method for method in read_json(tmp_path / "run" / "results.json")["methods"]}
-    assert {name: method["features"] for name, method in methods.items()} == {
-        "raw": 13,
-        "whole": 13,
-        "half": 6,
-        "table": 13,
-        "ordered": 13,
-        "tensors": 13,
-        "mine": 3,
-        "sae": 20,
-    }
+    widths = dict.fromkeys(("raw", "whole", "table", "ordered", "tensors"), 13) | {"half": 6, "mine": 3, "sae": 20}
+    assert {name: method["features"] for name, method in methods.items()} == widths
     for name in ("table", "ordered", "tensors"):
         assert methods["whole"]["test_accuracy"] == methods[name]["test_accuracy"]
     assert methods["mine"]["role"] == methods["sae"]["role"] == "external"
