@@ -14,7 +14,6 @@ from aejax.config import DataConfig, EvaluationConfig, ExperimentConfig, SplitCo
 from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.label_budget import add_label_noise, with_some_class
-from aejax.data.leakage import Duplicates
 from aejax.data.memory import require_device_memory, require_host_memory
 from aejax.data.near_duplicates import find_copies
 from aejax.data.registry import load_dataset
@@ -33,7 +32,6 @@ from aejax.report.data_line import format_data_line, format_data_warnings
 from aejax.train.keys import KeyUse, seed_keys
 from aejax.train.plan import Plan, make_plan
 
-NO_ROWS = Duplicates(np.zeros(0, np.int64), np.zeros(0, np.int64))
 HISTORY_BYTES = 64  # that an epoch of a seed leaves in memory and in the results, at least
 
 
@@ -56,8 +54,7 @@ class Experiment:
     reporter: ProgressReporter
     result_cache: ResultCache = dataclasses.field(default_factory=ResultCache)
     """Saved results and checkpoints; saves nothing outside of a run."""
-    duplicates: Duplicates = NO_ROWS  # that equal a test row, or in cross-validation another row, kept or dropped
-    near_duplicates: Duplicates = NO_ROWS  # that nearly equal one, without those
+    duplicates: dict[str, int] = dataclasses.field(default_factory=dict)  # for `dataset` of results
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)  # what verdicts are about
     first_seed: int = 0  # of the keys
     attempts: tuple[dict[str, Any], ...] = ()  # at the run; for `environment` of results
@@ -122,7 +119,7 @@ class Experiment:
             **self._describe_regime(),
             "split_sha256": self.split.sha256,
             "unlabelled_split_sha256": self.split.unlabelled_sha256,
-            "duplicates": self._describe_duplicates(),
+            "duplicates": self.duplicates,
             "majority_share": float(np.bincount(self.test_labels.ravel()).max() / self.test_labels.size),
         }
 
@@ -160,17 +157,6 @@ class Experiment:
         is_labelled = self.dataset.labels != UNLABELLED
         sizes = [np.count_nonzero(is_labelled & np.isin(groups, groups[test])) for test in self.split.test]
         return int(max(sizes)) - self.split.test.shape[1]
-
-    def _describe_duplicates(self) -> dict[str, int]:
-        how = self.config.split.duplicates
-        exact, near = len(self.duplicates.rows), len(self.near_duplicates.rows)
-        drops_exact, drops_near = how in ("drop", "drop-near"), how == "drop-near"
-        return {
-            "train_test": 0 if drops_exact else exact,
-            "dropped": exact if drops_exact else 0,
-            "near_train_test": 0 if drops_near else near,
-            "near_dropped": near if drops_near else 0,
-        }
 
 
 def load_examples(config: DataConfig) -> Dataset:
@@ -235,13 +221,24 @@ def prepare_experiment(
     )
     dataset = add_warnings(dataset, find_suspicions(dataset, split.test[0]))  # outside the test set or the first fold
     experiment = place_experiment(config, dataset, split, reporter, plan)
-    duplicates, near_duplicates = find_copies(dataset, split.test[0] if split.shared_test else None)
-    experiment = dataclasses.replace(experiment, duplicates=duplicates, near_duplicates=near_duplicates)
+    experiment = dataclasses.replace(experiment, duplicates=_count_duplicates(dataset, split, config.split))
     described = experiment.describe_data()
     warnings = [*format_data_warnings(described), *duplicate_warnings(described)]
     reporter.describe("data", format_data_line(described).removeprefix("data: "), warnings)
     reporter.describe("device", f"{describe_machine()}: {experiment.plan.describe()}")
     return experiment
+
+
+def _count_duplicates(dataset: Dataset, split: Split, config: SplitConfig) -> dict[str, int]:
+    """Returns how many rows equal a test row, or in cross-validation another row, and how many nearly do."""
+    exact, near = (len(found.rows) for found in find_copies(dataset, split.test[0] if split.shared_test else None))
+    drops_exact, drops_near = config.duplicates in ("drop", "drop-near"), config.duplicates == "drop-near"
+    return {
+        "train_test": 0 if drops_exact else exact,
+        "dropped": exact if drops_exact else 0,
+        "near_train_test": 0 if drops_near else near,
+        "near_dropped": near if drops_near else 0,
+    }
 
 
 def explain_no_validation(split: SplitConfig) -> tuple[str, str]:

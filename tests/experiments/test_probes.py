@@ -1,11 +1,11 @@
-"""`--probe` changes what classifies features, and nothing else."""
+"""`--probe` changes what classifies features, and nothing else; seeds share a classifier only of equal labels."""
 
 import numpy as np
 import pytest
 from preparing import configure
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from aejax.experiments import probes, training
+from aejax.experiments import feature_evaluation, probes, training
 from aejax.experiments.compare import compare
 from aejax.train.plan import Plan
 from tests.consoles import quiet
@@ -116,3 +116,19 @@ def test_lapack_has_one_thread_while_closed_forms_and_probes_are_computed(tmp_pa
     assert ("_init_program", {1}) in threads
     first = threads.index(("_classifier_program", {1}))
     assert threads[first + 1] == ("to_host", {1})  # they are computed by then
+
+
+def test_seeds_share_a_classifier_only_with_the_same_labels_and_many_of_them(monkeypatch, tmp_path):
+    def losses_by_seed(many, **split):
+        monkeypatch.setattr(feature_evaluation, "MAX_SELECTION_ROWS", (many, 0))
+        drawn = {"design": "holdout", "valid_fraction": 0.3, **split}
+        config = configure(dataset="wine", scaler="none", **drawn, probe="ridge", methods=("raw", "permuted"), seeds=4)
+        methods = compare(config, tmp_path / f"{many}-{len(split)}", quiet())["methods"]
+        return {method["name"]: np.array(method["test_nll"]["per_seed"]) for method in methods}
+
+    own, shared = losses_by_seed(1000), losses_by_seed(100)
+    assert len(np.unique(own["raw"])) > 1
+    np.testing.assert_array_equal(shared["raw"], np.repeat(own["raw"][:1], 4))
+    np.testing.assert_array_equal(shared["permuted"], own["permuted"])  # whose labels differ between seeds
+    fewer = losses_by_seed(10, label_fraction=0.5)
+    assert len(np.unique(fewer["raw"])) > 1
