@@ -3,9 +3,16 @@
 import contextlib
 
 import pytest
+from preparing import prepare
 from resuming import Killed
 
 from aejax.experiments import checkpointing, compare, pretrain, training
+
+
+@pytest.fixture(scope="module")
+def experiment(request):
+    """Returns the experiment of a file's `CONFIG`, before anything is trained."""
+    return prepare(request.module.CONFIG)
 
 
 @pytest.fixture

@@ -29,11 +29,6 @@ CONFIG = configure(
 )
 
 
-@pytest.fixture(scope="module")
-def experiment():
-    return prepare(CONFIG)
-
-
 def leaky(encode) -> Method:
     return Method(init=lambda key, inputs: {}, encode=encode)
 

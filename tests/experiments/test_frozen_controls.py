@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from preparing import configure, prepare
+from preparing import configure
 
 from aejax.errors import InputError
 from aejax.experiments.method_result import fit_and_score
@@ -13,11 +13,6 @@ from aejax.methods.registry import METHODS, controls_for
 
 ADAMW = {"optimizer": "adamw", "weight_decay": 0.1}  # which decays weights without a gradient
 CONFIG = configure(dataset="wine", hidden=(), latent_dim=3, epochs=2, batch_size=16, **ADAMW, probe="ridge", seeds=2)
-
-
-@pytest.fixture(scope="module")
-def experiment():
-    return prepare(CONFIG)
 
 
 def is_equal(here, there):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from preparing import configure, prepare
+from preparing import configure
 from sklearn.neighbors import NearestCentroid
 
 from aejax.data.selection_folds import make_selection_folds
@@ -29,11 +29,6 @@ def nearest_centroid(problem):
         return HostPrediction(np.log(np.where(hit, 0.8, 0.1)), {"seed": problem.seed, "metric": "euclidean"})
 
     return dataclasses.replace(raw(problem), fit_predict=fit_predict)
-
-
-@pytest.fixture(scope="module")
-def experiment():
-    return prepare(CONFIG)
 
 
 def test_a_problem_holds_training_and_labelled_rows_alone_with_folds_among_its_labels(experiment):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from preparing import configure, prepare
+from preparing import configure
 
 from aejax.evaluate.representation import REPRESENTATION_METRICS, measure_representation
 from aejax.experiments import representation_metrics
@@ -25,11 +25,6 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "wine"
     compare(CONFIG, out, quiet())
     return read_json(out / "results.json"), out
-
-
-@pytest.fixture(scope="module")
-def experiment():
-    return prepare(CONFIG)
 
 
 def by_name(results):
