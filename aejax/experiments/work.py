@@ -137,7 +137,8 @@ def require_training_memory(experiment: Experiment, methods: Mapping[str, Method
     """Raises `InputError` with the sizes if the training of a method cannot fit into memory."""
     available = available_host_memory()
     for name, method in methods.items():
-        needed = 0 if method.fit_predict else training_bytes(experiment, method)
+        is_on_host = method.fit_predict is not None or method.make_features is not None
+        needed = 0 if is_on_host else training_bytes(experiment, method)
         require(
             needed <= available,
             f"{name}: {experiment.plan.seeds} seeds need {format_bytes(needed)} for weights, optimizer and features, "
