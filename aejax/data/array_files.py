@@ -1,9 +1,11 @@
 """Loads files and folders of arrays: `.npz` archives, folders of `.npy` files, and MNIST's IDX files.
 
-Inputs, labels and splits are found by the names of the arrays, see `choose_arrays`.
+Inputs, labels and splits are found by the names of the arrays, see `choose_arrays`. In a folder, an `.npz` file that
+holds a single array counts as an `.npy` file, as in `k49-train-imgs.npz`.
 """
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from aejax.config import DataConfig
-from aejax.data.archives import open_archive, open_npy
+from aejax.data.archives import NPY_SUFFIX, open_archive, open_npy
 from aejax.data.array_names import choose_arrays
 from aejax.data.dataset import Dataset
-from aejax.data.idx import idx_set_name, locate_idx_folder, read_idx_splits
+from aejax.data.idx import locate_idx_files, read_idx_splits
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, add_test_file, dataset_from_splits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
@@ -24,10 +26,10 @@ ARRAY_SUFFIX = ".npz"
 
 
 def is_array_source(path: Path) -> bool:
-    """Whether a path is an `.npz` file, or a folder of `.npy` or IDX files."""
+    """Whether a path is an `.npz` file, or a folder or prefix of `.npy` or IDX files."""
     if path.is_dir():
-        return locate_idx_folder(path) is not None or bool(_find_npy_files(path))
-    return path.suffix.lower() == ARRAY_SUFFIX and path.is_file()
+        return locate_idx_files(path) is not None or bool(_find_npy_files(path))
+    return (path.suffix.lower() == ARRAY_SUFFIX and path.is_file()) or locate_idx_files(path) is not None
 
 
 def load_arrays(path: Path, config: DataConfig) -> Dataset:
@@ -46,28 +48,41 @@ def load_arrays(path: Path, config: DataConfig) -> Dataset:
 
 def _read_splits(path: Path, label_column: str | None, is_test_file: bool = False) -> tuple[str, ArraySplits]:
     """Returns the dataset's name and its arrays."""
-    idx_folder = locate_idx_folder(path) if path.is_dir() else None
-    if idx_folder:
+    idx_files = locate_idx_files(path)
+    if idx_files:
         require(
             label_column is None, f"--label-column {label_column}: {path} has no columns to choose from; leave it out"
         )
-        return idx_set_name(idx_folder), read_idx_splits(idx_folder, is_test_file)
+        return idx_files.name, read_idx_splits(idx_files, is_test_file)
     if path.is_dir():
-        readers = {file.stem: functools.partial(_read_npy, file, path) for file in _find_npy_files(path)}
-        return path.resolve().name, _read_chosen(readers, str(path), label_column)
+        files = {name: functools.partial(_read_single, file, path) for name, file in _find_npy_files(path).items()}
+        return path.resolve().name, _read_chosen(files, str(path), label_column)
     with open_archive(path) as members:
         return path.stem, _read_chosen(members, str(path), label_column)
 
 
-def _find_npy_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.npy") if path.name[0] != "." and path.is_file())
+def _find_npy_files(folder: Path) -> dict[str, Path]:
+    """Returns the `.npy` and `.npz` files of a folder by name, without suffix and without a common prefix."""
+    paths = sorted(path for path in folder.glob("*.np[yz]") if path.name[0] != "." and path.is_file())
+    stems = [path.stem for path in paths]
+    prefix = os.path.commonprefix(stems) if len(stems) > 1 else ""  # noqa: RUF071  names, by character
+    start = max(prefix.rfind("-"), prefix.rfind("_")) + 1
+    return {path.stem[start:]: path for path in paths}
 
 
-def _read_npy(path: Path, folder: Path) -> np.ndarray:
+def _read_single(path: Path, folder: Path) -> np.ndarray:
+    """Returns the array of an `.npy` file, or the only array of an `.npz` file."""
     require_within(path, folder)
-    mapped = open_npy(path)
-    require_host_memory(mapped.nbytes, f"{path}: values of shape {mapped.shape}")
-    return np.array(mapped)
+    if path.suffix == NPY_SUFFIX:
+        mapped = open_npy(path)
+        require_host_memory(mapped.nbytes, f"{path}: values of shape {mapped.shape}")
+        return np.array(mapped)
+    with open_archive(path) as readers:
+        require(
+            len(readers) == 1, f"{path}: holds arrays {list_names([*readers])}; give it as --dataset, not its folder"
+        )
+        (read,) = readers.values()
+        return read()
 
 
 def _read_chosen(readers: Mapping[str, Callable[[], np.ndarray]], source: str, label_column: str | None) -> ArraySplits:

@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,23 @@ MNIST_FILES = {  # role: stem and rank, as in train-images-idx3-ubyte
     "test images": ("t10k-images", 3),
     "test labels": ("t10k-labels", 1),
 }
-IDX_NAME = re.compile(r"(train|t10k)-(images|labels)[-.]idx[13]-ubyte(?:\.gz)?")
-SUBFOLDERS = ("raw", "gzip", "*/raw")  # where torchvision and other downloads keep the files
+# MNIST's names with a prefix (emnist-letters-train-images-idx3-ubyte.gz) or with test for t10k.
+IDX_NAME = re.compile(r"(?P<prefix>.*?)(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?")
+SUBFOLDERS = ("raw", "gzip", "*/raw")  # where torchvision and EMNIST's archive keep the files
+
+
+class IdxFiles(NamedTuple):
+    """Files with MNIST's names and one prefix."""
+
+    folder: Path
+    prefix: str  # "emnist-letters-", or empty
+    files: dict[str, Path]  # by role
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset in results."""
+        folder = self.folder.resolve()
+        return self.prefix.rstrip("-_. ") or (folder.parent.name if folder.name in SUBFOLDERS else folder.name)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -78,64 +94,74 @@ def _parse_header(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> tupl
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """Returns the files of `folder` with MNIST's names, by role; compressed files are preferred."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():  # .gz comes after the same name without it
-        match = IDX_NAME.fullmatch(path.name)
-        if match and path.is_file():
-            files[f"{'train' if match[1] == 'train' else 'test'} {match[2]}"] = path
-    return files
+    """Returns the files of `folder` with MNIST's own names, by role; compressed files are preferred."""
+    return next((found.files for found in _idx_files_in(folder) if not found.prefix), {})
 
 
-def locate_idx_folder(path: Path) -> Path | None:
-    """Returns the folder with IDX files that a path means, or None: itself, or one below as torchvision makes it.
+def locate_idx_files(path: Path) -> IdxFiles | None:
+    """Returns the IDX files that a path means, or None.
+
+    The path is a folder with the files, a folder above `raw` as torchvision makes it, or, where a folder holds several
+    sets, FOLDER/PREFIX as in `gzip/emnist-letters`.
 
     Raises:
-        InputError: there are several below, or a link leads out of the folder.
+        InputError: the folder holds several sets, or a link leads out of it.
     """
-    for folders in ([path], *(sorted(path.glob(pattern)) for pattern in SUBFOLDERS)):
-        found = [folder for folder in folders if find_idx_files(folder)]
-        if found:
-            parents = ", ".join(str(folder.parent) for folder in found)
-            require(
-                len(found) == 1, f"{path}: holds {len(found)} sets in MNIST's format; give one as --dataset: {parents}"
-            )
-            for file in find_idx_files(found[0]).values():
-                require_within(file, path)
-            return found[0]
-    return None
+    if path.is_dir():
+        below = [sorted(path.glob(pattern)) for pattern in SUBFOLDERS]
+        levels = ([found for folder in level for found in _idx_files_in(folder)] for level in ([path], *below))
+        sets: list[IdxFiles] = next(filter(None, levels), [])
+    else:
+        sets = [found for found in _idx_files_in(path.parent) if found.name == path.name and found.prefix]
+    if not sets:
+        return None
+    names = [str(found.folder / found.name if found.prefix else found.folder.parent) for found in sets]
+    require(
+        len(sets) == 1,
+        f"{path}: holds {len(sets)} sets in MNIST's format; give one of them as --dataset: {', '.join(names)}",
+    )
+    for file in sets[0].files.values():
+        require_within(file, path if path.is_dir() else path.parent)
+    return sets[0]
 
 
-def idx_set_name(folder: Path) -> str:
-    """Returns the name of a set in results: `FashionMNIST` for `FashionMNIST/raw`."""
-    folder = folder.resolve()
-    return folder.parent.name if folder.name in SUBFOLDERS else folder.name
+def _idx_files_in(folder: Path) -> list[IdxFiles]:
+    """Returns the sets of a folder by prefix."""
+    by_prefix: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():  # .gz comes after the same name without it
+        match = IDX_NAME.fullmatch(path.name)
+        if match and path.name[0] != "." and path.is_file():
+            split = "train" if match["split"] == "train" else "test"
+            by_prefix.setdefault(match["prefix"], {})[f"{split} {match['kind']}"] = path
+    return [IdxFiles(folder, prefix, files) for prefix, files in sorted(by_prefix.items())]
 
 
-def read_idx_splits(folder: Path, is_test_file: bool = False) -> ArraySplits:
+def read_idx_splits(found: IdxFiles, is_test_file: bool = False) -> ArraySplits:
     """Returns the arrays of a set in MNIST's format; the test files may be absent.
 
     Args:
-        folder: the folder of the files.
+        found: the files.
         is_test_file: whether test files alone are enough, as for `--test`.
 
     Raises:
         InputError: a file is missing or damaged, or images and labels do not match.
     """
-    files = find_idx_files(folder)
+    folder, prefix, files = found
     if is_test_file and not any(role.startswith("train") for role in files):
         files = {role.replace("test", "train"): path for role, path in files.items()}
     has_test = any(role.startswith("test") for role in files)
     for role, (stem, rank) in MNIST_FILES.items():
         require(
             role in files or (role.startswith("test") and not has_test),
-            f"{folder}: no file {stem}-idx{rank}-ubyte.gz (or without .gz); expected MNIST's four files, or the two "
-            "for training",
+            f"{folder}: no file {prefix}{stem}-idx{rank}-ubyte.gz (or without .gz); expected MNIST's four files, "
+            "or the two for training",
         )
     train = _read_pair(files["train images"], files["train labels"])
     test = _read_pair(files["test images"], files["test labels"]) if has_test else None
-    notes = () if has_test else (NO_TEST_NOTE,)
-    return ArraySplits(str(folder), train, None, test, notes, f"file {files['train labels'].name}")
+    notes = [] if has_test else [NO_TEST_NOTE]
+    if "emnist" in f"{prefix}{found.name}".lower():
+        notes.append("EMNIST stores images with rows and columns exchanged; they are used as stored")
+    return ArraySplits(str(folder), train, None, test, tuple(notes), f"file {files['train labels'].name}")
 
 
 def _read_pair(image_path: Path, label_path: Path) -> LabelledArrays:

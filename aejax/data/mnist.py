@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.idx import MNIST_FILES, find_idx_files, read_idx_splits
+from aejax.data.idx import MNIST_FILES, IdxFiles, find_idx_files, read_idx_splits
 from aejax.data.labelled_arrays import dataset_from_splits
 from aejax.data.packages import require_package, tfds_data_dir
 from aejax.errors import InputError, require, summarize_error
@@ -62,7 +62,7 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
     files = find_idx_files(folder)
     require(len(files) == len(MNIST_FILES), f"{folder}: holds only {', '.join(files)} of MNIST's 4 files; {IDX_HINT}")
     verify_originals(files)
-    return dataset_from_splits(read_idx_splits(folder), DataConfig(), "mnist")
+    return dataset_from_splits(read_idx_splits(IdxFiles(folder, "", files)), DataConfig(), "mnist")
 
 
 def verify_originals(files: dict[str, Path]) -> None:

@@ -241,6 +241,17 @@ def test_a_column_of_the_labels_can_be_chosen(tmp_path):
     assert "expected a column 3 for --label-column" in load_error(path, label_column="3")
 
 
+def test_archives_of_one_array_each_are_read_from_a_folder(tmp_path):
+    for part, rows in (("train", slice(0, 18)), ("test", slice(18, None))):
+        np.savez(tmp_path / f"k49-{part}-imgs.npz", COLOUR[rows])
+        np.savez(tmp_path / f"k49-{part}-labels.npz", LABELS[rows])
+    dataset = load(tmp_path)
+    np.testing.assert_array_equal(dataset.inputs, COLOUR)
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(18, N))
+    np.savez(tmp_path / "k49-train-imgs.npz", x=COLOUR, y=LABELS)
+    assert "holds arrays x, y; give it as --dataset, not its folder" in load_error(tmp_path)
+
+
 @pytest.mark.parametrize("dtype", [int, float, "U3", "S3"])
 def test_rows_without_a_label_are_marked(tmp_path, dtype):
     labels = np.where(np.arange(N) % 4 == 0, -1, LABELS).astype(dtype)

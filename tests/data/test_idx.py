@@ -89,12 +89,30 @@ def test_the_folders_of_torchvision_are_entered(tmp_path, below):
     assert dataset.name == ("MNIST" if below == "MNIST/raw" else tmp_path.name)
 
 
+def test_prefixes_name_the_sets_of_one_folder(tmp_path):
+    folder = tmp_path / "EMNIST" / "gzip"
+    folder.mkdir(parents=True)
+    for prefix in ("emnist-digits", "emnist-letters"):
+        for name, content in PARTS.items():
+            name = name.replace("t10k", "test")
+            (folder / f"{prefix}-{name}.gz").write_bytes(gzip.compress(content))
+    message = load_error(folder)
+    assert f"{folder}/emnist-digits, {folder}/emnist-letters" in message
+    dataset = load(folder / "emnist-letters")
+    assert dataset.name == "emnist-letters"
+    np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(14, 20))
+    assert any("EMNIST stores images with rows and columns exchanged" in note for note in dataset.description.notes)
+
+
 def test_two_sets_of_torchvision_are_listed(tmp_path):
     for name in ("FashionMNIST", "MNIST"):
         (tmp_path / name / "raw").mkdir(parents=True)
         write_folder(tmp_path / name / "raw")
     message = load_error(tmp_path)
-    assert f"2 sets in MNIST's format; give one as --dataset: {tmp_path}/FashionMNIST, {tmp_path}/MNIST" in message
+    assert (
+        f"2 sets in MNIST's format; give one of them as --dataset: {tmp_path}/FashionMNIST, {tmp_path}/MNIST" in message
+    )
 
 
 def test_training_files_alone_are_read_with_a_note_and_test_files_alone_rejected(tmp_path):

@@ -48,6 +48,14 @@ def test_images_equal_the_arrays_that_were_written(tmp_path, shape):
     assert dataset.test_rows is None
 
 
+def test_train_and_test_folders_define_the_official_split(tmp_path):
+    dataset = load_image_folder(write_parts(tmp_path))
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(18, 24))
+    np.testing.assert_array_equal(dataset.inputs[:18], by_class(IMAGES[:18], LABELS[:18]))
+    np.testing.assert_array_equal(dataset.inputs[18:], by_class(IMAGES[18:], LABELS[18:]))
+    np.testing.assert_array_equal(dataset.labels[18:], np.sort(LABELS[18:]))
+
+
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_train_or_test_alone_is_an_ordinary_class(tmp_path, name):
     root = write(tmp_path)
@@ -115,13 +123,16 @@ FAULTS = {
     "a pipe next to the classes": (write, lambda root: os.mkfifo(root / "README"), "{}: holds README outside"),
     "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: no file named as an image"),
     "a folder in a class": (write, put("ant/x.png"), "{}/ant/x.png: no file named as an image"),
+    "a pipe called as an image": (write, lambda root: os.mkfifo(root / "ant" / "x.png"), "{}/ant/x.png: no file"),
     "an empty class": (write, put("dog"), "{}/dog: no images of this class"),
+    "a class of hidden files": (write, put("dog/.x.png", b""), "{}/dog: no images of this class"),
     "a class only in the test": (write_parts, drop("train/bee"), "classes 'bee' are among the test images and not"),
     "an empty test": (write_parts, lambda root: [drop("test")(root), put("test")(root)], "{}/test: holds no folders"),
     "a third part": (write_parts, put("extra/ant/0.png", b""), "{}: holds extra next to folders of splits"),
     "two training splits": (write_parts, put("Training/ant/0.png", b""), "for one split; take one out"),
     "an unprintable class": (write, put("a\nb/0.png", b""), "class 'a\\nb' has an unprintable name"),
     "a link out of the folder": (write, link("ant/x.png", "/etc/hostname"), "{}/ant/x.png: a link out of {}"),
+    "a linked class": (write, link("dog", "/etc"), "{}/dog: a link out of {}"),
     "a link to itself": (write, link("ant/x.png", "x.png"), "{}/ant/x.png: a link to nothing"),
     "a damaged image": (write, put("bee/0.png", b""), "{}/bee/0.png: not an intact PNG, JPEG, "),
     "another size": (write, picture("cat 10/x.png", 7, 6), "{}/cat 10/x.png 7 x 6; give --image-size"),
@@ -168,9 +179,7 @@ def test_validation_images_join_the_training_images(tmp_path, name):
     write(tmp_path / name, IMAGES[12:18], LABELS[12:18], first=12)
     write(tmp_path / "test", IMAGES[18:], LABELS[18:])
     dataset = load_image_folder(tmp_path)
-    for rows in (slice(0, 18), slice(18, 24)):
-        np.testing.assert_array_equal(dataset.inputs[rows], by_class(IMAGES[rows], LABELS[rows]))
-        np.testing.assert_array_equal(dataset.labels[rows], np.sort(LABELS[rows]))
+    np.testing.assert_array_equal(dataset.inputs[:18], by_class(IMAGES[:18], LABELS[:18]))
     np.testing.assert_array_equal(dataset.test_rows, np.arange(18, 24))
     assert dataset.description.notes == (f"the 6 images in {name}/ join the training rows",)
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.robustness.reader_fuzzing import READERS, check_read, fuzz_reader
+from tests.robustness.reader_samples import fix_png_checksums
 
 QUICK = settings(
     deadline=None,
@@ -42,3 +43,10 @@ def test_any_text_as_a_table_is_accepted_or_rejected(tmp_path, text):
     path = tmp_path / "set.csv"
     path.write_bytes(("a,label\n" + text).encode(errors="surrogatepass"))
     check_read(READERS["csv"].read, path)
+
+
+@QUICK
+@given(content=st.binary(max_size=60))
+def test_fixing_checksums_twice_is_fixing_them_once(content):
+    fixed = fix_png_checksums(b"\x89PNG\r\n\x1a\n" + content)
+    assert fix_png_checksums(fixed) == fixed
