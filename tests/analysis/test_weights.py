@@ -18,7 +18,7 @@ def layer(*shape):
 
 
 def test_dense_filters_are_the_first_kernels_columns():
-    encoder = {"code": layer(3, 2), "hidden": {"Dense_0": layer(6, 3)}}
+    encoder = {"code": layer(6, 2), "hidden": {"Dense_0": layer(6, 6), "Dense_10": layer(6, 6)}}
     name, filters = first_layer_filters(encoder, 6)
     assert name == "hidden.Dense_0.kernel"
     np.testing.assert_array_equal(filters, encoder["hidden"]["Dense_0"]["kernel"].T)

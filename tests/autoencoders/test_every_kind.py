@@ -21,6 +21,7 @@ from aejax.train.epoch import SeedData, make_train_epochs, make_train_step
 from aejax.train.keys import seed_keys
 from aejax.train.optimizers import train_selected
 from aejax.train.state import init_progress, init_state
+from tests.losses import loss_and_gradient
 
 SEEDS, EPOCHS, BATCH_SIZE = 2, 2, 32
 # Other kinds that are trained here have all of their parts, or tests/test_methods.py trains them.
@@ -110,10 +111,7 @@ def evaluation(trained, digits):
             return jnp.mean(jnp.square(kind.model.reconstruct(variables, others.inputs) - others.inputs))
 
         def of_seed(variables):
-            def loss(params):
-                return kind.objective.loss({**variables, "params": params}, batch, jax.random.key(5))[0]
-
-            value, gradient = jax.value_and_grad(loss)(variables["params"])
+            (value, _), gradient = loss_and_gradient(kind.objective, variables, batch, jax.random.key(5))
             report = {} if kind.extra_metrics is None else kind.extra_metrics(variables, others.inputs)
             evaluated = kind.objective.evaluate(variables, others)
             return {"loss": value, "gradient": gradient, "evaluated": evaluated | report, "error": error(variables)}

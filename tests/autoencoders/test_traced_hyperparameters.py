@@ -13,6 +13,7 @@ from aejax.config import ObjectiveConfig
 from aejax.config.train import TRACEABLE_FIELDS
 from aejax.data.batching import Batch
 from aejax.models.submodules import HYPERPARAMETERS
+from tests.losses import loss_and_gradient
 
 # (kind, other settings of its objective, two values of each field, the second of which is not the setting's own)
 CASES = [
@@ -43,36 +44,26 @@ def test_every_traceable_field_of_an_objective_is_tested():
     assert {field for _, _, values in CASES for field in values} == set(TRACEABLE_FIELDS["objective"])
 
 
-def value_and_gradient(objective, batch):
-    def of(variables):
-        def loss(params):
-            return objective.loss({**variables, "params": params}, batch, jax.random.key(7))[0]
-
-        return jax.value_and_grad(loss)(variables["params"])
-
-    return of
-
-
 def assert_traced_equals_constant(choose, digits_setting, digits, kind, others, values):
     """Asserts that traced values give the loss and gradient of the constants; `choose` selects the objective."""
     inputs = digits[0][:16]
-    batch = Batch(inputs, jnp.zeros(16, jnp.int32))
+    batch, key = Batch(inputs, jnp.zeros(16, jnp.int32)), jax.random.key(7)
     setting = digits_setting(objective=others)
     carried = make_traced_spec(find_kind(kind), setting)
     variables = carried.model.init(jax.random.key(0))
 
     def at(hyperparameters):
-        return value_and_gradient(choose(carried), batch)({**variables, HYPERPARAMETERS: hyperparameters})
+        return loss_and_gradient(choose(carried), {**variables, HYPERPARAMETERS: hyperparameters}, batch, key)
 
     constants = {field: second for field, (_, second) in values.items()}
     assert all(getattr(setting.objective, field) != constant for field, constant in constants.items())
     objective = dataclasses.replace(setting.objective, **constants)
-    alone = value_and_gradient(choose(find_kind(kind)(dataclasses.replace(setting, objective=objective))), batch)
-    run = jax.jit(lambda variables, pairs: (jax.vmap(at)(pairs), alone(variables)))
-    together, expected = run(variables, {field: jnp.asarray(pair, jnp.float32) for field, pair in values.items()})
+    alone = choose(find_kind(kind)(dataclasses.replace(setting, objective=objective)))
+    together = jax.jit(jax.vmap(at))({field: jnp.asarray(pair, jnp.float32) for field, pair in values.items()})
+    expected = loss_and_gradient(alone, variables, batch, key)
     own = jax.tree.map(lambda leaf: leaf[1], together)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6), own, expected)
-    losses = np.asarray(together[0])
+    losses = np.asarray(together[0][0])
     assert abs(losses[0] - losses[1]) > 1e-4 * abs(losses[0])
 
 

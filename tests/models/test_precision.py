@@ -7,6 +7,7 @@ import pytest
 
 from aejax.autoencoders.registry import KINDS
 from aejax.data.batching import Batch
+from tests.losses import loss_and_gradient
 
 SMALL = {"hidden": (16,), "latent_dim": 4, "channels": (4,), "sparse_dim": 24, "batch_norm": True}
 
@@ -22,20 +23,11 @@ def kinds(request, make_problem_spec):
     return [KINDS[request.param](setting) for setting in settings], Batch(jnp.asarray(inputs), jnp.zeros(32, int))
 
 
-def gradient(kind, batch):
-    variables = kind.model.init(jax.random.key(0))
-
-    def loss(params):
-        value, aux = kind.objective.loss({**variables, "params": params}, batch, jax.random.key(1))
-        return value, aux
-
-    return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
-
-
 def test_loss_gradients_and_statistics_are_float32_and_near_those_of_full_precision(kinds):
     (full, mixed), batch = kinds
-    (exact, _), expected = gradient(full, batch)
-    (value, aux), actual = gradient(mixed, batch)
+    variables = full.model.init(jax.random.key(0))
+    (exact, _), expected = loss_and_gradient(full.objective, variables, batch, jax.random.key(1))
+    (value, aux), actual = loss_and_gradient(mixed.objective, variables, batch, jax.random.key(1))
     assert {leaf.dtype for leaf in jax.tree.leaves((value, actual, aux.batch_stats))} == {jnp.dtype("float32")}
     np.testing.assert_allclose(value, exact, rtol=0.02)
     flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for tree in (expected, actual)]

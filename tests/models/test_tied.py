@@ -18,6 +18,7 @@ from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.objective import squared_error
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
+from tests.losses import loss_and_gradient
 
 BATCH = Batch(jax.random.normal(jax.random.key(0), (32, 6)), jnp.zeros(32, jnp.int32))
 CONFIGS = {
@@ -90,12 +91,7 @@ def test_the_gradient_of_shared_weights_is_the_sum_of_those_of_both_uses(name):
     model, variables = made(name)
 
     def gradient(own, values):
-        def loss(params):
-            return autoencoder_objective(own, squared_error).loss(
-                {**values, "params": params}, BATCH, jax.random.key(2)
-            )[0]
-
-        return jax.jit(jax.grad(loss))(values["params"])
+        return loss_and_gradient(autoencoder_objective(own, squared_error), values, BATCH, jax.random.key(2))[1]
 
     tied, apart = gradient(model, variables), gradient(untied(model), model.with_decoder_kernels(variables))
     both = zip(kernels(tied, "encoder"), kernels(apart, "encoder"), reversed(kernels(apart, "decoder")), strict=True)

@@ -14,6 +14,7 @@ from aejax.models.architectures import dense_autoencoder
 from aejax.objectives.corruption import masking_noise
 from aejax.objectives.layerwise import layer_objective, layer_param_paths
 from aejax.objectives.objective import sigmoid_binary_cross_entropy
+from tests.losses import loss_and_gradient
 
 CONFIG = ModelConfig(
     hidden=(8, 5), latent_dim=3, activation="tanh", code_activation="sigmoid", output="sigmoid", conventions="keras"
@@ -89,11 +90,7 @@ def test_the_loss_is_that_of_one_layer_there_and_back_on_what_the_layers_before_
 @every_layer
 def test_only_the_layer_and_the_one_that_undoes_it_have_a_gradient(layer):
     objective, _, variables = of_layer(layer, 0.3)
-
-    def loss(params):
-        return objective.loss({**variables, "params": params}, BATCH, KEY)[0]
-
-    gradient = jax.jit(jax.grad(loss))(variables["params"])
+    _, gradient = loss_and_gradient(objective, variables, BATCH, KEY)
     moved = {
         tuple(key.key for key in path[:-1])
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradient)

@@ -20,6 +20,7 @@ from aejax.probes.logistic_probe import make_logistic_probe
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import freeze
 from aejax.train.state import init_progress
+from tests.losses import loss_and_gradient
 from tests.probe_rows import make_probe_rows
 
 ORDER = np.random.default_rng(0).permutation(178)
@@ -83,11 +84,7 @@ BATCH = Batch(EXAMPLES.inputs[:20], EXAMPLES.labels[:20])
 def test_only_a_frozen_encoder_has_no_gradient_and_keeps_its_statistics(frozen):
     _, fresh, _ = encoder_and_trained()
     objective = make_cross_entropy_objective(CLASSIFIER, frozen_encoder=frozen)
-
-    def loss(params):
-        return objective.loss({**fresh, "params": params}, BATCH, jax.random.key(0))
-
-    gradient, aux = jax.jit(jax.grad(loss, has_aux=True))(fresh["params"])
+    (_, aux), gradient = loss_and_gradient(objective, fresh, BATCH, jax.random.key(0))
     assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient["encoder"])) == frozen
     assert np.any(gradient["head"]["logits"]["kernel"] != 0)
     before, after = (jax.tree.leaves(stats["encoder"]) for stats in (fresh["batch_stats"], aux.batch_stats))

@@ -12,23 +12,13 @@ from aejax.replication.claim import (
     Evidence,
     NumericClaim,
     ProtocolEffect,
-    Source,
     paired_evidence,
 )
+from tests.replication.test_ledger import COMMON
 
-COMMON: dict[str, Any] = {
-    "name": "half",
-    "statement": "it is a half",
-    "source": Source("a book", "page 1", ""),
-    "protocol": "none",
-    "command": "none",
-    "unit": "halves",
-    "criterion_reason": "because",
-    "seeds": 3,
-    "cost": "seconds",
-}
-NUMBER = NumericClaim(**COMMON, printed_values=("0.09",), tolerance=(0.005,), measure=lambda _: np.zeros((3, 1)))
-STATEMENT = ComparativeClaim(**COMMON, criterion="better", measure=lambda _: [])
+HALF: dict[str, Any] = {**COMMON, "name": "half", "seeds": 3}
+NUMBER = NumericClaim(**HALF, printed_values=("0.09",), tolerance=(0.005,), measure=lambda _: np.zeros((3, 1)))
+STATEMENT = ComparativeClaim(**HALF, criterion="better", measure=lambda _: [])
 
 
 def assess_numbers(claim, per_seed):
@@ -120,7 +110,7 @@ def test_a_mean_that_is_not_finite_is_not_reproduced():
 
 
 def test_an_effect_of_protocol_is_measured_and_not_assessed():
-    effect = ProtocolEffect(**COMMON, measure=lambda context: np.arange(3.0))
+    effect = ProtocolEffect(**HALF, measure=lambda context: np.arange(3.0))
     assessment = effect.assess({"per_seed": [[0.0], [1.0], [2.0]]})
     assert (assessment.status, assessment.mean) == ("measured", (1.0,))
     low, high = assessment.ci95[0]
