@@ -1,7 +1,5 @@
 """`make_dataset` converts without loss, or rejects with the name of what is wrong."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from expected_errors import error_message
@@ -90,11 +88,6 @@ def test_sha256_depends_on_content_only():
     }
     np.testing.assert_array_equal(others["offsets"].inputs, others["other offsets"].inputs)
     assert len({base.sha256, *(dataset.sha256 for dataset in others.values())}) == 1 + len(others)
-
-
-def test_a_dataset_is_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        make_dataset("t", TABLE, LABELS, source="t").labels = LABELS
 
 
 BAD_INPUTS = {
