@@ -94,8 +94,7 @@ def infer_columns(frame: pd.DataFrame, config: DataConfig, describe: Callable[[s
     incomplete = [name for name in kept if counts[name]]
     if config.missing == "refuse":
         for name in incomplete:
-            text = f"{describe(name)} is missing{_count_cells(counts[name])}"
-            problems.append(Problem(text, POLICIES, _first_row(missing[name])))
+            problems.append(_describe_cells(missing[name], f"{describe(name)} is missing", POLICIES))
     indicators = {*incomplete} if config.missing == "indicator" else set()
     final = tuple(dataclasses.replace(columns[name], indicator=name in indicators) for name in kept)
     notes = _describe_columns(final, empty, dropped)
@@ -149,7 +148,7 @@ def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column
     }
     if {*DAY_FIRST} & fitting and {*MONTH_FIRST} & fitting:
         what, fix = "a date with the day or the month first", f"write it as year-month-day, or {_drop_hint(name)}"
-        raise _UnusableColumnError(_describe_cells(text, distinct[:1], place, what, fix))
+        raise _UnusableColumnError(_describe_words(text, distinct[:1], place, what, fix))
     if fitting:
         date_format = next(date_format for date_format in DATE_FORMATS if date_format in fitting)
         return Column(name=name, kind="date", date_format=date_format), parse_dates(text, date_format)
@@ -190,35 +189,35 @@ def _reject_numbers(text: pd.Series, words: pd.Series, place: str) -> None:
         return
     else:
         problems = [
-            _describe_cells(text, words[words == word], place, "not a number", f"correct it, or {drop}")
+            _describe_words(text, words[words == word], place, "not a number", f"correct it, or {drop}")
             for word in words
         ]
         raise _UnusableColumnError(*problems)
-    raise _UnusableColumnError(_describe_cells(text, words, place, what, fix))
+    raise _UnusableColumnError(_describe_words(text, words, place, what, fix))
 
 
-def _describe_cells(text: pd.Series, words: pd.Series, place: str, what: str, fix: str) -> Problem:
+def _describe_words(text: pd.Series, words: pd.Series, place: str, what: str, fix: str) -> Problem:
     """Returns the problem that all cells with some words have."""
     cells = text.isin(words)
-    return Problem(
-        f"{place} is {short_repr(words.iloc[0])}, {what}{_count_cells(cells.sum())}",
-        fix,
-        _first_row(text == words.iloc[0]),
-    )
+    return _describe_cells(cells, f"{place} is {short_repr(text[cells].iloc[0])}, {what}", fix)
+
+
+def _describe_cells(cells: pd.Series, text: str, fix: str) -> Problem:
+    """Returns the problem that all true cells have, in the row of the first."""
+    count, first = int(cells.sum()), int(cells.to_numpy(bool).argmax())
+    return Problem(text + (f" ({count} such cells)" if count > 1 else ""), fix, int(cells.index[first]))
 
 
 def _find_infinite(frame: pd.DataFrame, describe: Callable[[str], str]) -> list[Problem]:
     """Returns the columns with numbers that float32 cannot hold."""
     numbers = frame[[name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype.kind == "f"]]
-    too_large = [name for name, limit in numbers.abs().max().items() if limit > MAX_FLOAT32]
     problems = []
-    for name in map(str, too_large):
+    for name in map(str, numbers.columns[numbers.abs().max() > MAX_FLOAT32]):
         cells = numbers[name].abs() > MAX_FLOAT32
         value = float(numbers[name][cells].iloc[0])
         reason = "too large for float32" if np.isfinite(value) else "not finite"
-        text = f"{describe(name)} is {value!r}, {reason}{_count_cells(cells.sum())}"
         fix = f"correct it, or {_drop_hint(name)}"
-        problems.append(Problem(text, fix, _first_row(cells)))
+        problems.append(_describe_cells(cells, f"{describe(name)} is {value!r}, {reason}", fix))
     return problems
 
 
@@ -238,11 +237,3 @@ def _strip(value: object) -> str:
 
 def _drop_hint(name: str) -> str:
     return f"--drop-columns {shlex.quote(name)} leaves the column out"
-
-
-def _count_cells(count: int | np.integer) -> str:
-    return f" ({count} such cells)" if count > 1 else ""
-
-
-def _first_row(cells: pd.Series) -> int:
-    return int(cells.index.to_numpy()[cells.to_numpy(bool).argmax()])
