@@ -29,6 +29,12 @@ def test_fewer_bits_are_fewer_bytes_and_worse(codec, inputs):
     assert rates[0].psnr > rates[1].psnr > rates[2].psnr > rates[3].psnr
 
 
+def test_uniform_errors_of_quantisation_have_a_twelfth_of_a_squared_step(identity, rng):
+    inputs = rng.random((4000, 5)).astype(np.float32)
+    (rate,) = evaluate_compression(identity, inputs, inputs, 6, 1.0)
+    assert rate.psnr == pytest.approx(10 * np.log10(12 * 63**2), abs=0.1)
+
+
 def test_sparse_codes_are_stored_as_indices_and_numbers(identity):
     codes = np.zeros((50, 256), np.float32)
     codes[np.arange(50), np.arange(50)] = 1.0

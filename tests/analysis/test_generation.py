@@ -50,6 +50,12 @@ def test_the_ends_by_code_are_the_reconstructions_and_by_input_the_examples(code
     np.testing.assert_allclose(path.input_error[[0, -1]], mean_squared_errors(codec, inputs[:2]), rtol=1e-5)
 
 
+def test_a_linear_codec_makes_of_both_ways_the_same(codec, inputs):
+    path = interpolate_examples(codec, inputs[0], inputs[1], 5)
+    np.testing.assert_allclose(path.latent_path, codec.reconstruct(path.input_path), atol=1e-5)
+    np.testing.assert_allclose(path.latent_error, 0, atol=1e-9)
+
+
 def test_a_codec_that_knows_only_a_circle_finds_the_middle_of_a_chord_foreign():
     """Half way along a quarter of the unit circle the chord is 1 - cos(45 degrees) inside it."""
     circle = Codec(
@@ -64,6 +70,12 @@ def test_a_codec_that_knows_only_a_circle_finds_the_middle_of_a_chord_foreign():
     assert by_input[0] == pytest.approx(path.input_error[1])
 
 
+def test_a_traversal_passes_through_the_reconstruction_at_no_offset(codec, inputs):
+    code = codec.encode(inputs[:1])[0]
+    walk = traverse_latents(codec, code, [2, 0, 3], np.ones(4, np.float32), np.array([-1.0, 0.0, 2.0]))
+    np.testing.assert_allclose(walk[:, 1], np.tile(codec.reconstruct(inputs[:1]), (3, 1)), atol=1e-5)
+
+
 def test_a_traversal_moves_one_unit_by_the_offset_in_deviations(identity):
     code, deviations = np.array([1.0, 2.0, 3.0]), np.array([0.5, 10.0, 1.0])
     walk = traverse_latents(identity, code, [1, 0], deviations, np.array([-3.0, 0.0, 3.0]))
@@ -76,3 +88,12 @@ def test_the_effect_of_a_unit_is_its_variance_times_its_atoms_mean_square(codec,
     codes, dictionary = codec.encode(inputs), codec.decode(np.eye(4, dtype=np.float32))
     expected = codes.var(axis=0) * np.mean(dictionary**2, axis=1)
     np.testing.assert_allclose(ablate_units(codec, codes), expected, rtol=1e-3)
+
+
+def test_a_unit_that_the_decoder_ignores_or_that_never_moves_has_no_effect(rng):
+    deaf = Codec(encode=lambda inputs: inputs, decode=lambda codes: codes * np.array([1.0, 0.0, 1.0]))
+    codes = rng.standard_normal((30, 3))
+    codes[:, 2] = 4.0
+    effects = ablate_units(deaf, codes)
+    assert effects[0] > 0.1
+    np.testing.assert_array_equal(effects[1:], 0)

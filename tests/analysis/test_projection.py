@@ -19,9 +19,14 @@ def test_points_are_in_two_dimensions_and_far_classes_are_separated(rng, width):
     projection = project_codes(codes, labels, codes[:30], labels[:30])
     assert projection.points.shape == (30, 2)
     assert projection.knn_accuracy == 1
-    if width <= 2:
-        np.testing.assert_array_equal(projection.points[:, :width], codes[:30])
     assert 0.9 < projection.explained_variance_ratio <= 1
+
+
+def test_a_code_of_two_units_is_drawn_as_it_is(rng):
+    codes, labels = blobs(rng, 2)
+    projection = project_codes(codes, labels, codes[:10], labels[:10])
+    np.testing.assert_array_equal(projection.points, codes[:10])
+    assert projection.explained_variance_ratio == 1
 
 
 def test_the_plane_is_chosen_on_training_codes_alone(rng):

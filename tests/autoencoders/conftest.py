@@ -1,6 +1,7 @@
 """Scikit-learn's digits, and small settings for them."""
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
@@ -24,3 +25,9 @@ def digits_setting(make_problem_spec):
         return make_problem_spec((8, 8, 1), bounded=True, classes=10, **changed)
 
     return made
+
+
+@pytest.fixture(scope="session")
+def digit_labels():
+    """Of the training examples."""
+    return np.asarray(load_digits().target[:1437], np.int32)

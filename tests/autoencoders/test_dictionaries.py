@@ -3,13 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.stats import norm
 
 from aejax.autoencoders.registry import KINDS
 from aejax.data.batching import Batch
 from aejax.models.sparsity import jump_relu, step_above
-from aejax.objectives.objective import sigmoid_binary_cross_entropy
-from aejax.objectives.penalties import ForwardPass, decoder_norms, gate_loss, l0_penalty
+from aejax.objectives.objective import sigmoid_binary_cross_entropy, squared_error
+from aejax.objectives.penalties import ForwardPass, decoder_norms, gate_loss, l0_penalty, nested_reconstruction
 
 
 def perturbed(model):
@@ -120,3 +121,15 @@ def test_a_matryoshka_loss_is_the_sum_over_nested_codes_of_a_batch_top_k(digits_
         for width in (2, 5, 10, 20)  # of 40 units: a sixteenth, an eighth, a quarter, a half
     ]
     np.testing.assert_allclose(losses[0] - losses[1], sum(errors), rtol=1e-4)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_units_outside_a_prefix_have_no_part_in_its_reconstruction(train, digits_setting, digits):
+    model = KINDS["matryoshka"](digits_setting()).model
+    variables, inputs = perturbed(model), digits[0][:20]
+    penalty = nested_reconstruction((3, 7), model, squared_error)
+    passed = forward_pass(model, variables["params"], variables, inputs, train=train)
+    dense = passed._replace(latents=jnp.ones_like(passed.latents))
+    gradient = jax.grad(lambda z: jnp.sum(penalty(dense._replace(latents=z))))(dense.latents)
+    assert np.all(np.any(gradient[:, :7] != 0, axis=0))
+    assert is_zero(gradient[:, 7:])

@@ -1,13 +1,17 @@
-"""VICReg's terms equal their formulas and are weighted."""
+"""VICReg's terms equal their formulas, and its variance term is what prevents collapse."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from aejax.autoencoders.registry import find_kind
 from aejax.data.batching import Batch
+from aejax.models.submodules import apply_eval
 from aejax.objectives.vicreg import STD_EPSILON, squared_covariances, std_shortfall
+from aejax.train.epoch import make_train_step
+from aejax.train.state import init_state
 
 EMBEDDINGS = np.random.default_rng(0).normal(size=(50, 4)) @ np.random.default_rng(1).normal(size=(4, 4))
 
@@ -57,3 +61,24 @@ def test_the_evaluated_distance_of_two_views_is_positive(corruption, bounded, ma
     variables = kind.model.init(jax.random.key(0))
     losses = kind.objective.evaluate(variables, Batch(inputs, jnp.zeros(5, jnp.int32)))["loss"]
     assert jnp.all(losses > 0)
+
+
+def test_without_the_variance_term_codes_collapse_and_with_it_they_do_not(digits_setting, digits):
+    def spread(variance_weight):
+        objective = {"noise_std": 0.3, "variance_weight": variance_weight}
+        kind = find_kind("vicreg")(digits_setting(model={"expander": (16,)}, objective=objective))
+        adam = optax.adam(0.01)
+        step = make_train_step(kind.objective, adam)
+        batch = Batch(digits[0][:200], jnp.zeros(200, jnp.int32))
+
+        def train(state):
+            return jax.lax.scan(
+                lambda own, key: step(own, batch, key), state, jax.random.split(jax.random.key(0), 200)
+            )[0]
+
+        variables = jax.jit(train)(init_state(kind.model.init(jax.random.key(1)), adam)).variables
+        outputs = apply_eval(kind.model.decoder, variables, "decoder", kind.model.encode(variables, digits[1]))
+        return float(jnp.mean(jnp.std(outputs, axis=0)))
+
+    assert spread(0.0) < 0.1
+    assert spread(25.0) > 0.7

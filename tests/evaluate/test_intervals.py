@@ -1,8 +1,8 @@
-"""Variances and intervals of means equal published formulas, and cover on small test sets."""
+"""Variances and intervals of means equal published formulas, and cover where those of earlier versions did not."""
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from aejax.evaluate.estimates import EvaluationDesign, estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_bounds, mean_interval, seeds_interval
@@ -97,7 +97,7 @@ class TestCrossValidation:
         design = simulated_design("cross-validation", np.random.default_rng(0), 10, 20)
         wrong = design.test_index < 10  # the same ten rows of a hundred in both repetitions
         values = (~wrong).astype(float)
-
+        values[:5], values[5:] = values[:5], values[5:]
         estimate = estimate_mean(values, design)
         assert estimate.examples == 100
         assert estimate.variance >= 0.1 * 0.9 / 99 * 0.999
@@ -115,9 +115,20 @@ class TestCrossValidation:
         assert 0 < low < values.mean() < high < 1
 
 
-def test_accuracy_intervals_cover_on_small_and_near_perfect_test_sets():
+def logit_interval_of_version_0_1(correct):
+    """The crossed interval without pseudo-examples: Student's on the logit scale, of width zero at 100 %."""
+    mean, variance, degrees, _ = estimate_mean(correct, holdout(correct))
+    half = stats.t.ppf(0.975, degrees) * np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bounds = [special.expit(special.logit(mean) + sign * half / (mean * (1 - mean))) for sign in (-1, 1)]
+    return [np.where((mean <= 0) | (mean >= 1), mean, bound) for bound in bounds]
+
+
+def test_accuracy_intervals_cover_small_and_near_perfect_test_sets_as_those_of_version_0_1_did_not():
     rng = np.random.default_rng(0)
     design = simulated_design("holdout", rng, 10, 36)
     correct, truth = simulate_latents(SCENARIOS[1], rng, design, 1500).outcomes(0, 0.985)
     low, high = mean_bounds(estimate_metric(correct, design, ACCURACY), "proportion")
     assert np.mean((low <= truth) & (truth <= high)) > 0.92
+    low, high = logit_interval_of_version_0_1(correct)
+    assert np.mean((low <= truth) & (truth <= high)) < 0.75

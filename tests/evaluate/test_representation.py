@@ -1,21 +1,16 @@
-"""Metrics of one representation on data whose answer is known; debiased CKA and its invariances; measures of codes."""
+"""Metrics of one representation on data whose answer is known; debiased CKA, its definition and its invariances."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
-from sklearn.metrics import r2_score
 
 from aejax.evaluate.representation import (
-    ACTIVE_VARIANCE,
     PURITY_NEIGHBORS,
     REPRESENTATION_METRICS,
     alignment,
     cka,
     compute_code_metrics,
-    direction_recovery,
     effective_rank,
-    explained_variance,
     intrinsic_dimension,
     knn_purity,
     mean_pairwise_cka,
@@ -36,6 +31,12 @@ def orthogonal_map(d, width=None):
     return np.linalg.qr(draw(width or d, width or d, seed=1))[0][:d]
 
 
+def whitened(m, d):
+    """Returns rows whose covariance is a multiple of the identity."""
+    rows = draw(m, d)
+    return np.linalg.qr(rows - rows.mean(axis=0))[0]
+
+
 @pytest.mark.parametrize(("m", "d"), [(50, 7), (7, 50)], ids=["tall", "wide"])
 def test_ranks_are_the_entropy_of_the_singular_values_by_svd(m, d):
     features = draw(m, d) * np.linspace(0.1, 3, d) + 5
@@ -43,6 +44,10 @@ def test_ranks_are_the_entropy_of_the_singular_values_by_svd(m, d):
         singular = np.linalg.svd(rows, compute_uv=False)
         share = singular[singular > 1e-9] / singular.sum()
         assert rank(features) == pytest.approx(np.exp(-np.sum(share * np.log(share))))
+
+
+def test_effective_rank_of_equal_singular_values_is_the_rank_in_any_number_of_dimensions():
+    assert effective_rank(whitened(60, 4) @ orthogonal_map(4, 30) + 5) == pytest.approx(4)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])
@@ -55,6 +60,12 @@ def test_twonn_finds_the_dimension_of_a_cube():
     # Five deviations of the maximum-likelihood rate of 0.9 * 1000 ratios; higher dimensions are biased by the border.
     cube = np.random.default_rng(2).uniform(size=(1000, 2))
     assert intrinsic_dimension(cube) == pytest.approx(2, rel=5 / np.sqrt(0.9 * 1000))
+
+
+def test_twonn_is_invariant_to_isometric_embedding_and_scale():
+    cube = np.random.default_rng(0).uniform(size=(500, 3))
+    embedded = 1e-3 * cube @ orthogonal_map(3, 40) + 2
+    assert intrinsic_dimension(embedded) == pytest.approx(intrinsic_dimension(cube), rel=1e-5)
 
 
 def test_twonn_is_the_rate_of_the_ratios_with_the_largest_tenth_censored():
@@ -85,11 +96,17 @@ def test_alignment_and_uniformity_are_means_over_pairs():
     assert uniformity(features) == pytest.approx(np.log(np.exp(-2 * squares[i, j]).mean()))
 
 
-def test_rows_of_zeros_stay_zero_and_classes_of_one_row_have_no_alignment():
+def test_alignment_is_zero_when_classes_collapse_and_four_between_opposites():
+    lengths = np.linspace(1, 9, 60)[:, None]  # no effect on the sphere
+    assert alignment(np.eye(3)[LABELS] * lengths, LABELS) == pytest.approx(0, abs=1e-12)
+    assert alignment(np.array([[2.0, 0.0], [-1.0, 0.0]]), np.array([5, 5])) == pytest.approx(4)
+    assert np.isnan(alignment(draw(3, 2), np.arange(3)))
+
+
+def test_rows_of_zeros_stay_zero():
     features = np.array([[0.0, 0.0], [3.0, 0.0]])
     assert uniformity(features) == pytest.approx(-2)
     assert alignment(features, np.zeros(2, int)) == pytest.approx(1)
-    assert np.isnan(alignment(draw(3, 2), np.arange(3)))
 
 
 def test_purity_is_one_for_clusters_and_chance_for_permuted_labels():
@@ -129,6 +146,12 @@ def test_all_metrics_are_finite_or_all_are_nan_for_features_that_are_not_finite(
 @pytest.mark.parametrize("shape", [(1, 3), (2, 3), (3, 1)])
 def test_metrics_accept_very_few_rows_and_columns(shape):
     assert measure_representation(draw(*shape), np.zeros(shape[0], int)).keys() == REPRESENTATION_METRICS.keys()
+
+
+def test_metrics_of_a_collapsed_code():
+    metrics = measure_representation(np.zeros((40, 5), np.float32), np.arange(40) % 2)
+    assert (metrics["effective_rank"], metrics["dead_units"], metrics["active_units"]) == (0, 5, 0)
+    assert np.isnan(metrics["intrinsic_dimension"])
 
 
 def similar(one, other):
@@ -198,51 +221,3 @@ def test_reduced_features_that_are_not_finite_have_the_usual_width_and_no_simila
     features[1, -1] = np.inf
     assert reduce_width(features).shape == reduce_width(draw(5, width)).shape
     assert np.isnan(similar(reduce_width(features), draw(5, 2)))
-
-
-# Units: always zero; zero in training only; constant and not zero; nearly constant; varying.
-TRAIN = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 0.0, 2.0, 0.0, 1.0], [0.0, 0.0, 2.0, 0.05, 0.0]])
-TEST = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 3.0, 2.0, 0.0, 1.0]])
-
-
-def test_counts_of_used_dead_and_active_units():
-    metrics = compute_code_metrics(TRAIN, TEST)
-    assert metrics["l0"] == (3 + 3) / 2
-    assert metrics["dead_units"] == 2  # zero for every training row, whatever the test rows
-    assert metrics["active_units"] == 2
-    assert {value.dtype for value in metrics.values()} == {jnp.dtype(jnp.float32)}  # which can be averaged
-
-
-def test_an_active_unit_has_a_variance_above_the_threshold_of_burda_et_al():
-    assert ACTIVE_VARIANCE == 0.01  # Burda et al. (2016), section 4.2
-    deviations = np.sqrt([0.0, 0.009, 0.011])
-    codes = jnp.asarray(5 + np.array([[-1.0], [1.0]]) * deviations)
-    assert compute_code_metrics(codes, codes)["active_units"] == 1
-
-
-TARGET = np.random.default_rng(0).normal(size=(50, 4)) * [3.0, 1.0, 0.5, 0.1] + 7
-
-
-def test_explained_variance_of_pca_is_that_of_its_components():
-    pca = PCA(2).fit(TARGET)
-    recon = pca.inverse_transform(pca.transform(TARGET))
-    metrics = explained_variance(jnp.asarray(recon), jnp.asarray(TARGET))
-    np.testing.assert_allclose(metrics, pca.explained_variance_ratio_.sum(), rtol=1e-4)
-    mirrored = 2 * TARGET.mean(axis=0) - TARGET  # worse than the mean
-    for rows in (recon, mirrored):
-        expected = r2_score(TARGET, rows, multioutput="variance_weighted")
-        np.testing.assert_allclose(explained_variance(jnp.asarray(rows), jnp.asarray(TARGET)), expected, rtol=1e-4)
-
-
-def test_explained_variance_of_a_constant_target_is_finite():
-    constant = jnp.ones((5, 3))
-    assert explained_variance(constant, constant) == 1
-    assert np.isfinite(explained_variance(constant + 1, constant))
-
-
-def test_recovery_is_the_largest_cosine_of_each_direction_whatever_order_scale_and_sign():
-    directions = jnp.asarray(np.random.default_rng(0).normal(size=(7, 4)))
-    scales = jnp.array([[-3.0], [0.1], [1.0], [-1.0], [2.0], [5.0], [9.0]])
-    assert direction_recovery(scales * directions[::-1], directions) == pytest.approx(1, abs=1e-6)
-    atoms = jnp.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
-    assert direction_recovery(atoms, jnp.eye(3)) == pytest.approx(2 * np.sqrt(0.5) / 3)

@@ -8,8 +8,12 @@ import pytest
 from aejax.evaluate.estimates import estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_interval
 from aejax.evaluate.significance import (
+    MCNEMAR_TEST,
+    SIGN_FLIP_TEST,
     crossed_p,
     holm_adjust,
+    mcnemar_p,
+    paired_test,
     sign_flip_p,
 )
 
@@ -21,6 +25,10 @@ def estimate(values):
 
 
 class TestHolmAdjust:
+    def test_worked_example(self):
+        # Sorted: .01 x 4, .013 x 3 = .039 but not below .04, .02 x 2 = .04, .4 x 1.
+        np.testing.assert_allclose(holm_adjust([0.02, 0.01, 0.4, 0.013]), [0.04, 0.04, 0.4, 0.04])
+
     def test_rejects_the_same_hypotheses_as_the_step_down_procedure_at_every_level(self):
         for level in RNG.uniform(size=100):
             raw = RNG.uniform(size=5) ** 3
@@ -50,6 +58,17 @@ class TestSignFlip:
         assert 0.02 < expected < 0.98
         np.testing.assert_allclose(sign_flip_p(differences), expected, atol=4 * np.sqrt(expected / 9999) + 1e-3)
         assert sign_flip_p(np.zeros(20)) == 1
+
+
+class TestMcNemar:
+    def test_is_used_for_a_single_seed_and_named(self):
+        differences = RNG.choice([-1.0, 0.0, 1.0], size=(3, 60))
+        design = holdout_design(np.zeros(60, int), 3, 100)
+        one = paired_test(differences[:1], design, estimate(differences[:1]))
+        assert one == (mcnemar_p(differences[0]), MCNEMAR_TEST)
+        several = paired_test(differences, design, estimate(differences))
+        assert several == (sign_flip_p(differences.mean(axis=1)), SIGN_FLIP_TEST)
+        assert "not the method" in MCNEMAR_TEST
 
 
 class TestCrossedP:

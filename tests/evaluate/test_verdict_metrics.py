@@ -67,6 +67,14 @@ def test_placement_values_are_shares_of_the_other_side_with_ties_as_halves(posit
     assert placement_values(-scores, is_positive) == pytest.approx(1 - placements)
 
 
+def test_values_of_auroc_follow_a_permutation_of_the_examples_and_rank_alone_matters():
+    log_probs, labels = predictions(3, 4)
+    order = np.random.default_rng(0).permutation(len(labels))
+    values = auroc_values(log_probs, labels)
+    np.testing.assert_allclose(auroc_values(log_probs[:, order], labels[order]), values[:, order])
+    np.testing.assert_allclose(auroc_values(3 * log_probs, labels), values)
+
+
 def test_the_variance_of_an_auroc_is_delongs():
     log_probs, labels = predictions(0, 2, examples=80)
     scores, positive = log_probs[0, :, 1], labels == 1
@@ -74,6 +82,14 @@ def test_the_variance_of_an_auroc_is_delongs():
     delong = sum(placements[side].var(ddof=1) / side.sum() for side in (positive, ~positive))
     values, design = auroc_values(log_probs[:1], labels), holdout_design(labels, 1, 100)
     assert estimate_mean(values, design, by_class=True).variance == pytest.approx(delong)
+
+
+@pytest.mark.parametrize("seeds", [1, 7])
+def test_one_class_has_the_variance_of_all_examples(seeds):
+    values = np.random.default_rng(0).normal(size=(seeds, 40)) + np.arange(40) / 10
+    design = holdout_design(np.zeros(40, int), seeds, 100)
+    by_class, of_all = (estimate_mean(values, design, by_class=by_class) for by_class in (True, False))
+    np.testing.assert_allclose(by_class, of_all)
 
 
 def test_metrics_of_one_class_and_of_absent_classes_are_defined():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from host_problems import digits_problem, wine_problem
 from scipy.special import log_softmax, softmax
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_moons
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import log_loss
@@ -80,10 +80,17 @@ def test_pairwise_scores_predict_a_class_that_beats_all_others_as_votes_do():
     winner = scores.max(axis=1) == 0
     assert winner.mean() > 0.95
     np.testing.assert_array_equal(scores.argmax(axis=1)[winner], model.predict(digits.data[900:])[winner])
-    wins = np.zeros((len(decisions), 10, 10))  # the value by which the first class wins against the second
-    wins[:, *np.triu_indices(10, 1)] = decisions
-    losses = np.minimum(wins - wins.swapaxes(1, 2), 0).sum(axis=2)
-    np.testing.assert_allclose(losses, scores, atol=1e-9)
+    losses = [
+        [sum(min(0, pair_value(decisions[row], label, other)) for other in range(10) if other != label)]
+        for row, label in ((0, 3), (1, 0), (2, 9))
+    ]
+    np.testing.assert_allclose(losses, scores[[0, 1, 2], [3, 0, 9]][:, None], atol=1e-9)
+
+
+def pair_value(decisions, label, other):
+    """The value by which a class wins against another."""
+    pairs = list(itertools.combinations(range(10), 2))
+    return decisions[pairs.index((label, other))] if label < other else -decisions[pairs.index((other, label))]
 
 
 def test_boosting_is_scikit_learns(methods, wine):
@@ -135,6 +142,23 @@ def test_label_spreading_is_scikit_learns_and_its_settings_classify_hidden_label
         hits.append(model.transduction_[problem.labelled[valid]] == problem.labels[valid])
     assert settings["valid_accuracy"] == pytest.approx(np.mean(hits), abs=0.05)  # with a row as its neighbour
     assert settings["unlabelled_rows"] == len(problem.inputs) - 40
+
+
+def test_label_spreading_follows_the_inputs_where_labels_are_too_few(methods, make_problem_spec):
+    inputs, labels = make_moons(400, noise=0.05, random_state=0)
+    labelled = np.concatenate([np.flatnonzero(labels[100:] == label)[:3] for label in range(2)])
+    problem = wine_problem()[0]._replace(
+        inputs=inputs[100:].astype(np.float32),
+        labelled=labelled,
+        labels=labels[100:][labelled],
+        fold_train=np.array([[1, 2, 4, 5], [0, 1, 3, 4]]),
+        fold_valid=np.array([[0, 3], [2, 5]]),
+        test_inputs=inputs[:100].astype(np.float32),
+        n_classes=2,
+    )
+    accuracy = {name: np.mean(methods[name](problem)[0].argmax(axis=1) == labels[:100]) for name in methods}
+    assert accuracy["label-spreading"] == 1.0
+    assert max(accuracy[name] for name in ("svm", "boosting", "forest")) < 1.0
 
 
 @pytest.mark.parametrize("name", ["svm", "label-spreading"])  # what is made of test inputs here, not in scikit-learn

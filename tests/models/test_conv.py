@@ -47,6 +47,28 @@ def test_feature_maps_halve_rounding_up_until_one_pixel_is_left_and_stays():
     assert feature_map_shapes((5, 28, 3), (8, 7, 6, 5)) == [(5, 28, 3), (3, 14, 8), (2, 7, 7), (1, 4, 6), (1, 2, 5)]
 
 
+@pytest.mark.parametrize(("shape", "batch_norm"), [((5, 5, 1), True), ((13, 12, 3), False)], ids=str)
+def test_gradients_agree_with_finite_differences_along_a_random_direction(shape, batch_norm):
+    modules, inputs = parts(shape, batch_norm=batch_norm), images(shape)
+    variables = started(modules, shape)
+
+    def loss(params):
+        own = {**variables, "params": params}
+        hidden, _ = apply_train(modules["encoder"], own, "encoder", inputs)
+        recon, _ = apply_train(modules["decoder"], own, "decoder", hidden)
+        return jnp.mean(jnp.square(recon - inputs))
+
+    params, (value, gradient) = variables["params"], jax.jit(jax.value_and_grad(loss))(variables["params"])
+    assert np.isfinite(value)
+    # Along the gradient, where the difference is far above float32's rounding.
+    norm = np.sqrt(sum(float(jnp.vdot(g, g)) for g in jax.tree.leaves(gradient)))
+    step = 3e-3
+    ahead, behind = (
+        jax.jit(loss)(jax.tree.map(lambda p, g, s=sign: p + s * step / norm * g, params, gradient)) for sign in (1, -1)
+    )
+    np.testing.assert_allclose((ahead - behind) / (2 * step), norm, rtol=0.01)
+
+
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
 def test_an_image_moved_by_one_stride_has_its_features_moved_by_one(batch_norm):
     stack = ConvStack((16, 16, 2), (4,), "relu", batch_norm, "flax")

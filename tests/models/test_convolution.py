@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from aejax.models.conv_ops import MATMUL, XLA, strided_conv, transposed_conv
+from aejax.models.conv_ops import MATMUL, XLA, conv_input_transpose, strided_conv, transposed_conv
 
 SIZES = {(5, 5): 1, (6, 9): 3, (8, 8): 3, (33, 33): 3, (1, 1): 2}  # and channels
 WINDOWS = {"3x3, stride 2": (3, 2), "4x4, stride 2": (4, 2), "3x3, stride 1": (3, 1), "2x2, stride 3": (2, 3)}
+every_window = pytest.mark.parametrize(("window", "stride"), WINDOWS.values(), ids=WINDOWS)
 
 
 def assert_close(actual, expected):
@@ -50,9 +51,16 @@ def all_maps(maps, size, window: int, stride: int):
 
 
 @pytest.mark.parametrize(("size", "channels"), SIZES.items(), ids=str)
-@pytest.mark.parametrize(("window", "stride"), WINDOWS.values(), ids=WINDOWS)
-def test_the_three_maps_are_what_jax_differentiates_from_xlas_convolution(size, channels, window, stride):
-    images, kernel, outputs = drawn(size, channels, window, stride)
+@pytest.mark.parametrize(("window", "stride"), list(WINDOWS.values())[:2], ids=list(WINDOWS)[:2])
+def test_products_give_the_outputs_and_gradients_of_xlas_convolution(size, channels, window, stride):
+    operands = drawn(size, channels, window, stride)
+    found, expected = (all_maps(maps, size, window, stride)(*operands) for maps in (MATMUL, XLA))
+    jax.tree.map(assert_close, found, expected)
+
+
+@every_window
+def test_the_three_maps_are_what_jax_differentiates_from_xlas_convolution(window, stride):
+    images, kernel, outputs = drawn((9, 6), 3, window, stride)
 
     @jax.jit
     def differentiated(images, kernel, outputs):
@@ -61,7 +69,7 @@ def test_the_three_maps_are_what_jax_differentiates_from_xlas_convolution(size, 
 
     expected = differentiated(images, kernel, outputs)
     for maps in (MATMUL, XLA):
-        jax.tree.map(assert_close, all_maps(maps, size, window, stride)(images, kernel, outputs), expected)
+        jax.tree.map(assert_close, all_maps(maps, (9, 6), window, stride)(images, kernel, outputs), expected)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -70,6 +78,14 @@ def test_the_transposed_convolution_is_frameworks_conv_transpose_of_the_flipped_
     axes = ("CHWN", "HWIO", "CHWN")
     theirs = jax.lax.conv_transpose(features, kernel[::-1, ::-1], (2, 2), "SAME", dimension_numbers=axes)
     assert_close(transposed_conv(features, kernel, size), theirs[:, : size[0], : size[1]])
+
+
+@every_window
+def test_transposed_is_transposed(window, stride):
+    images, kernel, outputs = drawn((9, 12), 2, window, stride)
+    there = jax.jit(lambda: jnp.vdot(outputs, strided_conv(images, kernel, stride)))()
+    back = jax.jit(lambda: jnp.vdot(conv_input_transpose(outputs, kernel, (9, 12), stride), images))()
+    np.testing.assert_allclose(there, back, rtol=1e-4)
 
 
 def test_derivatives_of_both_orders_agree_with_finite_differences():
@@ -81,6 +97,20 @@ def test_derivatives_of_both_orders_agree_with_finite_differences():
 
     checked = jax.jit(there_and_back)
     jax.test_util.check_grads(checked, (images, kernel, up), order=2, modes=["rev"], atol=0.03, rtol=0.03)
+
+
+def test_a_penalty_on_a_vjp_has_the_gradient_that_xla_gives_it():
+    images, kernel, outputs = drawn((7, 7), 2, 3, 2)
+
+    def penalty(images, kernel, conv):
+        _, back = jax.vjp(lambda images: jnp.tanh(conv(images, kernel)), images)
+        return jnp.sum(jnp.square(back(outputs)[0]))
+
+    ours, theirs = (
+        jax.jit(jax.grad(functools.partial(penalty, conv=conv), (0, 1)))(images, kernel)
+        for conv in (strided_conv, plain)
+    )
+    jax.tree.map(assert_close, ours, theirs)
 
 
 def loss(images, kernel):

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from aejax.config import ModelConfig
 from aejax.models.architectures import dense_vae
 from aejax.models.encoders import MAX_ABS_LOG_VARIANCE
-from aejax.models.variational import MIN_LOG_STD, per_example_keys, per_example_noise
+from aejax.models.variational import MIN_LOG_STD, Posterior, per_example_keys, per_example_noise
 
 INPUTS = jax.random.normal(jax.random.key(0), (40, 6))
 DIGITS = jnp.asarray(load_digits().data / 16, jnp.float32)
@@ -23,6 +23,21 @@ def made(posterior_code="mean", learned_std=False):
     config = ModelConfig(hidden=(8,), latent_dim=3, output="linear", posterior_code=posterior_code)
     model = dense_vae(config, 6, learned_std)
     return model, jax.jit(model.init)(jax.random.key(1))
+
+
+def test_draws_have_the_posteriors_mean_and_deviation_and_a_squares_gradient_is_twice_the_mean_and_the_variance():
+    # E[z^2] = mean^2 + variance, so its derivatives by mean and log-variance are known.
+    mean, log_variance, draws = jnp.array([[0.7]]), jnp.array([[-0.4]]), 20_000
+    noise = jax.random.normal(jax.random.key(2), (draws, 1))
+    drawn = Posterior(mean, log_variance).sample(noise)
+    np.testing.assert_allclose([drawn.mean(), drawn.std()], [0.7, np.exp(-0.2)], rtol=0.03)
+
+    def square(mean, log_variance, one):
+        return jnp.sum(Posterior(mean, log_variance).sample(one[None]) ** 2)
+
+    by_draw = jax.vmap(jax.grad(square, argnums=(0, 1)), (None, None, 0))(mean, log_variance, noise)
+    for gradient, expected in zip(by_draw, (2 * 0.7, np.exp(-0.4)), strict=True):
+        assert abs(gradient.mean() - expected) < 4 * gradient.std() / np.sqrt(draws)
 
 
 class TestExampleKeys:

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aejax.config import ModelConfig
+from aejax.models.architectures import dense_autoencoder
 from aejax.models.sparsity import THRESHOLD_MOMENTUM, BatchTopK, LifetimeTopK, TopK, topk_mask
 
 RNG = np.random.default_rng(0)
@@ -51,6 +53,31 @@ def test_top_k_keeps_exactly_k_units_of_each_example_as_they_are_and_sends_back_
     np.testing.assert_array_equal(apply(TopK(3, 3), latents, train=True)[0], np.where(kept, latents, 0))
 
 
+def test_where_no_unit_is_zero_exactly_k_are_active():
+    for train, active in ((True, 3), (False, 7)):
+        outputs, _ = apply(TopK(3, k_encode=7), LATENTS, train=train)
+        np.testing.assert_array_equal((outputs != 0).sum(axis=1), active)
+
+
+def test_through_a_whole_autoencoder_inactive_units_have_exactly_no_gradient():
+    config = ModelConfig(hidden=(7,), latent_dim=12, output="linear")
+    model = dense_autoencoder(config, 6, TopK(3, 3))
+    variables, inputs = model.init(jax.random.key(0)), jnp.asarray(RNG.normal(size=(1, 6)), jnp.float32)
+
+    def loss(params):
+        latents, outputs, _ = model.forward({**variables, "params": params}, inputs, train=True)
+        return jnp.sum(jnp.square(outputs - inputs)), latents[0]
+
+    gradient, latents = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
+    inactive = np.asarray(latents == 0)
+    assert inactive.sum() == 9
+    code, decoder = gradient["encoder"]["code"], gradient["decoder"]["hidden"]["Dense_0"]
+    assert np.all(code["kernel"][:, inactive] == 0)
+    assert np.all(code["bias"][inactive] == 0)
+    assert np.all(decoder["kernel"][inactive] == 0)
+    assert np.all(np.any(code["kernel"][:, ~inactive] != 0, axis=0))
+
+
 def test_the_units_kept_fall_linearly_with_the_steps_of_training_and_evaluation_takes_no_step():
     module = TopK(2, k_encode=4, k_start=10, decay_steps=8)
     stats = module.init(jax.random.key(0), LATENTS, train=False)["batch_stats"]
@@ -76,6 +103,10 @@ class TestBatchTopK:
         outputs, _ = apply(module, latents, train=True, stats=unset)
         np.testing.assert_array_equal(outputs, np.where(kept, latents, 0))
         assert latents[kept].min() >= np.where(kept, -np.inf, latents).max()
+
+    def test_examples_differ_in_how_many_they_keep(self):
+        kept = kept_by(BatchTopK(3), LATENTS, train=True, stats={"threshold": jnp.full((), -1.0)})
+        assert len(set(kept.sum(axis=1))) > 3
 
     def test_the_threshold_is_the_running_mean_of_the_least_activity_kept_and_starts_at_the_first(self):
         module, stats = BatchTopK(2), BatchTopK(2).init(jax.random.key(0), LATENTS, train=False)["batch_stats"]

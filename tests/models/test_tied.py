@@ -1,6 +1,5 @@
 """Tied weights are one set of weights: stored once, transposed in the decoder, pulled on from both sides."""
 
-import dataclasses
 import functools
 
 import jax
@@ -40,16 +39,23 @@ def untied(model) -> Autoencoder:
     return Autoencoder(model.encoder, model.decoder, model.output_activation, model.n_features)
 
 
-def kernels(params, part: str) -> list[jax.Array]:
-    """Of the encoder from the inputs inwards, of the decoder from the code outwards."""
-    layers = params[part]
-    hidden = layers.get("hidden", {})
+def encoder_kernels(params) -> list[jax.Array]:
+    """From the inputs inwards."""
+    hidden = params["encoder"].get("hidden", {})
     names = sorted(name for name in hidden if name.startswith("Dense"))
-    return [*(hidden[name]["kernel"] for name in names), layers["code" if part == "encoder" else "output"]["kernel"]]
+    return [*(hidden[name]["kernel"] for name in names), params["encoder"]["code"]["kernel"]]
+
+
+def decoder_kernels(params) -> list[jax.Array]:
+    """From the code outwards."""
+    hidden = params["decoder"].get("hidden", {})
+    names = sorted(name for name in hidden if name.startswith("Dense"))
+    return [*(hidden[name]["kernel"] for name in names), params["decoder"]["output"]["kernel"]]
 
 
 def assert_transposed(params) -> None:
-    for ours, theirs in zip(kernels(params, "encoder"), reversed(kernels(params, "decoder")), strict=True):
+    encoder, decoder = encoder_kernels(params), decoder_kernels(params)
+    for ours, theirs in zip(encoder, reversed(decoder), strict=True):
         np.testing.assert_array_equal(theirs, ours.T)
 
 
@@ -66,7 +72,7 @@ def test_the_decoder_stores_no_weights_and_its_effective_ones_are_the_encoders_t
             path for path, _ in jax.tree_util.tree_leaves_with_path(params["decoder"]) if path[-1].key == "kernel"
         ]
         assert_transposed(model.with_decoder_kernels({**state.variables, "params": params})["params"])
-    moved = zip(kernels(variables["params"], "encoder"), kernels(state.variables["params"], "encoder"), strict=True)
+    moved = zip(encoder_kernels(variables["params"]), encoder_kernels(state.variables["params"]), strict=True)
     assert all(np.any(before != after) for before, after in moved)
 
 
@@ -94,7 +100,7 @@ def test_the_gradient_of_shared_weights_is_the_sum_of_those_of_both_uses(name):
         return loss_and_gradient(autoencoder_objective(own, squared_error), values, BATCH, jax.random.key(2))[1]
 
     tied, apart = gradient(model, variables), gradient(untied(model), model.with_decoder_kernels(variables))
-    both = zip(kernels(tied, "encoder"), kernels(apart, "encoder"), reversed(kernels(apart, "decoder")), strict=True)
+    both = zip(encoder_kernels(tied), encoder_kernels(apart), reversed(decoder_kernels(apart)), strict=True)
     for shared, in_encoder, in_decoder in both:
         np.testing.assert_allclose(shared, in_encoder + in_decoder.T, rtol=1e-4, atol=1e-6)
         assert np.any(in_decoder != 0)
@@ -115,4 +121,9 @@ def test_a_decoder_that_does_not_mirror_the_encoder_cannot_be_tied(hidden, decod
     config = ModelConfig(hidden=hidden, decoder_hidden=decoder_hidden, latent_dim=3, output="linear", tied=True)
     with pytest.raises(InputError, match=f"--tied: the decoder must mirror the encoder; give {fix}"):
         dense_autoencoder(config, 6)
-    dense_autoencoder(dataclasses.replace(config, decoder_hidden=hidden[::-1]), 6)
+    mirrored = ModelConfig(hidden=hidden, decoder_hidden=hidden[::-1], latent_dim=3, output="linear", tied=True)
+    assert_transposed(
+        dense_autoencoder(mirrored, 6).with_decoder_kernels(dense_autoencoder(mirrored, 6).init(jax.random.key(0)))[
+            "params"
+        ]
+    )

@@ -67,6 +67,12 @@ def test_of_one_layer_the_closed_form_is_the_exact_norm(activation):
     np.testing.assert_allclose(actual, exactly(ONE_LAYER, activation), rtol=1e-4)
 
 
+def test_of_a_linear_layer_it_is_the_weights_squared_length_for_every_example():
+    _, variables = made(ONE_LAYER, "linear")
+    expected = np.sum(np.square(variables["params"]["encoder"]["code"]["kernel"]))
+    np.testing.assert_allclose(exactly(ONE_LAYER, "linear"), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("hidden", [ONE_LAYER, DEEP], ids=["one layer", "deep"])
 def test_hutchinsons_estimate_is_unbiased_and_its_spread_falls_with_the_root_of_the_probes(hidden):
     encode, draws = encoder(hidden), 4000
@@ -125,3 +131,16 @@ def test_left_open_a_deep_encoders_jacobian_is_formed_where_the_code_is_narrow_a
     actual = penalties_of(DEEP, [ObjectiveConfig(contraction=1.0)], latent_dim=latent_dim, keys=keys)
     assert np.array_equal(*actual) == exact
     assert np.allclose(actual[0], exactly(DEEP, latent_dim=latent_dim), rtol=1e-4) == exact
+
+
+def test_a_step_down_the_penalty_makes_the_encoder_move_less():
+    model, variables = made(DEEP)
+
+    def value(params):
+        return jnp.mean(exact_jacobian_norm(functools.partial(model.encode, {**variables, "params": params}), INPUTS))
+
+    before, gradient = jax.jit(jax.value_and_grad(value))(variables["params"])
+    stepped = jax.tree.map(lambda p, g: p - 0.5 * g, variables["params"], gradient)
+    after = by_finite_differences(functools.partial(model.encode, {**variables, "params": stepped})).mean()
+    promised = 0.5 * sum(float(jnp.sum(g**2)) for g in jax.tree.leaves(gradient))
+    np.testing.assert_allclose(before - after, promised, rtol=0.2)

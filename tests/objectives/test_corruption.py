@@ -58,6 +58,10 @@ def test_the_entries_said_to_be_touched_are_those_that_changed_and_the_others_ar
     assert 0 < changed.mean() <= 1
 
 
+def test_gaussian_noise_touches_every_entry():
+    assert np.all(gaussian_noise(0.3)(KEY, INPUTS).mask)
+
+
 @pytest.mark.parametrize("share", SHARES)
 def test_masking_zeroes_each_entry_with_its_probability(share):
     actual = masking_noise(share)(KEY, INPUTS)

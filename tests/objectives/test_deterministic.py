@@ -49,7 +49,61 @@ def the_identity(**parts):
     return autoencoder_objective(model, squared_error, **parts), {**variables, "params": identity}
 
 
-def test_the_noise_reaches_the_encoder_and_the_target_stays_clean():
+WITHOUT_WEIGHT = {
+    "no noise": {"corrupt": gaussian_noise(0.0)},
+    "no charge": {"penalties": [l1_penalty(0.0)]},
+    "no charge on the batch": {"batch_penalties": [kl_sparsity(0.0, 0.1)]},
+    "weights of one": {"corrupt": gaussian_noise(0.0), "reduce": weighted_mean(1.0, 1.0)},
+}
+WITH_WEIGHT = {
+    "noise": {"corrupt": gaussian_noise(1.0)},
+    "charge": {"penalties": [l1_penalty(0.1)]},
+    "charge on the batch": {"batch_penalties": [kl_sparsity(0.1, 0.1)]},
+    "weights": {"corrupt": gaussian_noise(0.0), "reduce": weighted_mean(2.0, 1.0)},
+}
+
+
+@functools.cache
+def losses_and_gradients(reconstruction: str):
+    """Of the plain objective and of each with one part more."""
+    _, variables, plain = made(reconstruction)
+    parts = WITHOUT_WEIGHT | WITH_WEIGHT
+    objectives = {"plain": plain} | {name: made(reconstruction, **own)[2] for name, own in parts.items()}
+
+    def of_params(params, objective):
+        return objective.loss({**variables, "params": params}, BATCH, jax.random.key(2))[0]
+
+    def every(params):
+        return {name: jax.value_and_grad(of_params)(params, objective) for name, objective in objectives.items()}
+
+    return jax.jit(every)(variables["params"])
+
+
+@either
+@pytest.mark.parametrize("part", WITHOUT_WEIGHT)
+def test_a_part_with_its_weight_at_zero_leaves_the_plain_objective_exactly(part, reconstruction):
+    actual = losses_and_gradients(reconstruction)
+    jax.tree.map(np.testing.assert_array_equal, actual[part], actual["plain"])
+
+
+@either
+@pytest.mark.parametrize("part", WITH_WEIGHT)
+def test_a_part_with_its_weight_above_zero_does_not(part, reconstruction):
+    actual = losses_and_gradients(reconstruction)
+    assert abs(actual[part][0] - actual["plain"][0]) > 1e-5 * abs(actual["plain"][0])
+
+
+@either
+def test_the_target_stays_clean(reconstruction):
+    # A model that ignores its input reconstructs the same from clean and from noisy inputs, so only a noisy target
+    # could change the loss.
+    _, variables, plain = made(reconstruction)
+    _, _, denoising = made(reconstruction, corrupt=gaussian_noise(5.0))
+    blind = {**variables, "params": jax.tree.map(jnp.zeros_like, variables["params"])}
+    assert denoising.loss(blind, BATCH, jax.random.key(2))[0] == plain.loss(blind, BATCH, jax.random.key(2))[0]
+
+
+def test_the_noise_does_reach_the_encoder():
     # The identity returns the noisy input, whose squared distance from the clean target is the noise's variance.
     objective, identity = the_identity(corrupt=gaussian_noise(0.3))
     batch = Batch(jnp.zeros((5000, FEATURES)) + 0.7, jnp.zeros(5000, jnp.int32))
@@ -153,6 +207,11 @@ class TestJudgedOnCorruptedInputs:
 
         np.testing.assert_allclose(alone(BATCH.inputs[5]), whole[5], rtol=1e-5)
         np.testing.assert_allclose(jax.jit(jax.vmap(alone))(BATCH.inputs), whole, rtol=1e-5)
+
+    def test_training_hides_other_entries_with_every_key(self):
+        _, variables, objective = made("bce", **HALF_HIDDEN)
+        losses = [float(objective.loss(variables, BATCH, jax.random.key(seed))[0]) for seed in range(4)]
+        assert len(set(losses)) == 4
 
 
 def test_penalties_see_the_corrupted_inputs_and_a_key_that_is_not_the_corruptions():

@@ -10,8 +10,10 @@ import scipy.stats
 
 from aejax.config import ModelConfig, ObjectiveConfig
 from aejax.data.batching import Batch
-from aejax.models.architectures import dense_vae
+from aejax.models.architectures import dense_autoencoder, dense_vae
 from aejax.models.variational import Posterior
+from aejax.objectives.deterministic import autoencoder_objective
+from aejax.objectives.objective import squared_error
 from aejax.objectives.variational import elbo_and_iwae, gaussian_kl, make_log_likelihood, variational_objective
 from tests.losses import loss_and_gradient
 
@@ -59,6 +61,16 @@ class TestDivergence:
         standard_error = ratio.std(axis=0) / np.sqrt(len(draws))
         assert np.all(np.abs(ratio.mean(axis=0) - actual) <= 4 * standard_error + 1e-6)
 
+    def test_of_the_prior_from_itself_it_is_zero_with_no_pull_and_nowhere_below(self):
+        zero = Posterior(jnp.zeros((1, 3)), jnp.zeros((1, 3)))
+        value, pull = jax.value_and_grad(lambda q: jnp.sum(gaussian_kl(q)))(zero)
+        assert value == 0
+        assert all(np.all(leaf == 0) for leaf in pull)
+        grid = jnp.linspace(-6, 6, 49)
+        everywhere = gaussian_kl(Posterior(*(axis.ravel()[:, None] for axis in jnp.meshgrid(grid, grid))))
+        assert np.all(everywhere >= 0)
+        assert np.sum(everywhere == 0) == 1
+
 
 class TestLikelihood:
     OUTPUTS = jax.random.normal(jax.random.key(3), (200, FEATURES))
@@ -82,6 +94,22 @@ class TestLikelihood:
         recon = scipy.special.expit(self.OUTPUTS) if output == "sigmoid" else self.OUTPUTS
         np.testing.assert_allclose(actual, scipy.stats.norm.logpdf(INPUTS, recon, std).sum(axis=1), rtol=1e-4)
 
+    def test_a_learned_deviation_rests_where_it_is_the_root_mean_square_of_the_errors(self):
+        model, variables = made(learned_std=True)
+        likelihood = make_log_likelihood(LEARNED, model)
+
+        def mean_likelihood(free):
+            own = {**variables, "params": {**variables["params"], "elbo": {"log_std": free}}}
+            return jnp.mean(likelihood(own, self.OUTPUTS, INPUTS)), model.log_std(own)
+
+        error = np.sqrt(np.mean(np.square(self.OUTPUTS - INPUTS)))
+        pull = jax.grad(lambda free: mean_likelihood(free)[0])
+        (_, log_std) = mean_likelihood(jnp.log(error))
+        np.testing.assert_allclose(log_std, np.log(error), atol=0.01)
+        np.testing.assert_allclose(pull(jnp.log(error)), 0, atol=0.02)
+        assert pull(jnp.log(error) - 0.5) > 1
+        assert pull(jnp.log(error) + 0.5) < -1
+
 
 class TestObjective:
     def test_the_loss_is_the_weighted_divergence_minus_the_likelihood_of_one_draw_for_each_example(self):
@@ -104,6 +132,18 @@ class TestObjective:
         np.testing.assert_allclose(actual[0]["loss"] - unweighted["loss"], 3 * actual[0]["kl"], rtol=1e-4, atol=1e-4)
         recon = model.reconstruct(variables, INPUTS)
         np.testing.assert_allclose(actual[0]["mse"], np.mean(np.square(recon - INPUTS), axis=1), rtol=1e-5)
+
+    def test_the_gradient_is_that_of_finite_differences_with_the_same_noise(self):
+        model, variables = made()
+        own = objective(model, beta=2.0)
+        _, _, gradient = loss_and_gradient(own, variables)
+        norm = np.sqrt(sum(float(jnp.vdot(g, g)) for g in jax.tree.leaves(gradient)))
+
+        def moved(distance):
+            params = jax.tree.map(lambda p, g: p + distance / norm * g, variables["params"], gradient)
+            return own.loss({**variables, "params": params}, BATCH, KEY)[0]
+
+        np.testing.assert_allclose((moved(3e-3) - moved(-3e-3)) / 6e-3, norm, rtol=0.01)
 
     def test_the_divergences_weight_rises_from_zero_step_by_step_and_stays_at_beta(self):
         model, variables = made()
@@ -146,6 +186,45 @@ class TestObjective:
         assert np.abs(charged[:, 1] - free[:, 1]).max() > 1e-4
 
 
+def cosine(here, there) -> float:
+    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for tree in (here, there)]
+    return float(flat[0] @ flat[1] / np.linalg.norm(flat[0]) / np.linalg.norm(flat[1]))
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_as_both_deviations_go_to_zero_a_vae_becomes_the_autoencoder_of_its_layers(beta):
+    """`2 std^2 / d` times the loss is the mean squared error, but for constants and a divergence fading as `std^2`.
+
+    The posterior's deviation is at its least, e^-5, so that codes are means: what is left is the plain objective with
+    the same weights, in value and in the direction of its gradient.
+    """
+    model, variables = made()
+    narrow = {"kernel": jnp.zeros((7, LATENT)), "bias": jnp.full(LATENT, -100.0)}
+    variables = with_layer(variables, "encoder", "log_variance", **narrow)
+    plain = dense_autoencoder(ModelConfig(hidden=(7,), latent_dim=LATENT, output="linear", activation="tanh"), FEATURES)
+    encoder = {name: layer for name, layer in variables["params"]["encoder"].items() if name != "log_variance"}
+    same = {
+        "params": {"encoder": encoder, "decoder": variables["params"]["decoder"]},
+        "batch_stats": {"encoder": {}, "decoder": {}},
+    }
+    mse, _, expected = loss_and_gradient(autoencoder_objective(plain, squared_error), same)
+    apart = []
+    for std in (3.0, 0.3, 0.03):
+        own = objective(model, ObjectiveConfig(likelihood="gaussian", decoder_std=std), beta=beta)
+        value, aux, gradient = loss_and_gradient(own, variables)
+        constant = FEATURES * (np.log(std) + 0.5 * np.log(2 * np.pi))
+        scaled = 2 * std**2 / FEATURES * (value - constant - beta * aux.metrics["kl"])
+        np.testing.assert_allclose(scaled, mse, rtol=0.01)
+        del gradient["encoder"]["log_variance"]
+        apart.append(1 - cosine({part: gradient[part] for part in expected}, expected))
+    assert apart[-1] < 1e-4
+    if beta:
+        assert apart[0] > 0.1
+        assert apart[0] > apart[1] > apart[2]
+    else:
+        assert max(apart) < 1e-4
+
+
 def both_bounds(model, config, variables, samples):
     likelihood = make_log_likelihood(config, model)
     return jax.jit(lambda own: elbo_and_iwae(model, likelihood, own, INPUTS, samples))(variables)
@@ -159,11 +238,43 @@ def test_the_lower_bound_is_below_the_weighted_one_for_every_example_and_equal_f
     np.testing.assert_allclose(*both_bounds(model, config, variables, 1), rtol=1e-5)
 
 
+def broad(variables):
+    """An encoder that gives everything a posterior as wide as the prior: no weight is far above the others."""
+    hidden = variables["params"]["encoder"]["code"]["kernel"].shape[0]
+    variables = with_layer(variables, "encoder", "log_variance", kernel=jnp.zeros((hidden, LATENT)))
+    return with_layer(variables, "encoder", "code", kernel=jnp.full((hidden, LATENT), 0.05))
+
+
+def test_the_importance_weighted_bound_rises_with_samples_and_the_lower_one_does_not():
+    model, variables = made()
+    variables = broad(variables)
+    actual = [both_bounds(model, GAUSSIAN, variables, samples) for samples in (1, 4, 16)]
+    elbos, weighted = (np.array([pair[index] for pair in actual], np.float64) for index in (0, 1))
+    steps = np.diff(weighted, axis=0)
+    standard_error = steps.std(axis=1) / np.sqrt(len(INPUTS))
+    assert np.all(steps.mean(axis=1) > 4 * standard_error)
+    drift = np.diff(elbos, axis=0)
+    assert np.all(np.abs(drift.mean(axis=1)) < 4 * drift.std(axis=1) / np.sqrt(len(INPUTS)))
+
+
 def exact_log_evidence(variables):
     """Of a linear decoder with Gaussian noise: `x ~ N(b, W'W + 0.25 I)`."""
     layer = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"]["decoder"]["output"])
     covariance = layer["kernel"].T @ layer["kernel"] + 0.25 * np.eye(FEATURES)
     return scipy.stats.multivariate_normal(layer["bias"], covariance).logpdf(INPUTS)
+
+
+def test_of_a_linear_gaussian_model_the_weighted_bound_approaches_the_exact_evidence_from_below():
+    model, variables = made(hidden=())
+    variables = broad(variables)
+    exact = exact_log_evidence(variables)
+    gaps = []
+    for samples in (1, 100, 10_000):
+        _, weighted = both_bounds(model, GAUSSIAN, variables, samples)
+        gaps.append(np.mean(exact - weighted))
+    assert gaps[0] > 1
+    assert gaps[1] < 0.1 * gaps[0]
+    assert abs(gaps[2]) < 0.02
 
 
 def test_with_the_exact_posterior_both_bounds_are_the_exact_evidence_for_any_number_of_samples():

@@ -97,3 +97,12 @@ def test_only_the_layer_and_the_one_that_undoes_it_have_a_gradient(layer):
         if np.any(leaf != 0)
     }
     assert moved == set(layer_param_paths(CONFIG, layer))
+
+
+def test_the_layers_of_encoder_and_decoder_are_paired_by_their_widths():
+    _, variables = started(tied=False)
+    for layer in range(3):
+        encoder, decoder = (at(variables["params"], path)["kernel"].shape for path in layer_param_paths(CONFIG, layer))
+        assert encoder == decoder[::-1]
+    chosen = [path for layer in range(3) for path in layer_param_paths(CONFIG, layer)]
+    assert len(set(chosen)) == len(chosen) == 6

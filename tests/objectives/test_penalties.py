@@ -39,25 +39,54 @@ def of_latents(latents) -> ForwardPass:
     return ForwardPass({}, latents, latents, jax.random.key(0))
 
 
+def scaled_code(variables, by: float):
+    """The code's layer times `by`, what the decoder makes of it divided by it."""
+    params = variables["params"]
+    code = jax.tree.map(lambda leaf: by * leaf, params["encoder"]["code"])
+    first = ("hidden", "Dense_0") if "hidden" in params["decoder"] else ("output",)
+    decoder = jax.tree.map(lambda leaf: leaf, params["decoder"])
+    layer = functools.reduce(lambda tree, name: tree[name], first, decoder)
+    layer["kernel"] = layer["kernel"] / by
+    return {**variables, "params": {"encoder": {**params["encoder"], "code": code}, "decoder": decoder}}
+
+
 @pytest.mark.parametrize("hidden", [(), (7,)], ids=["one layer", "deep"])
+@pytest.mark.parametrize("by", [0.5, 4.0])
+def test_the_l1_charge_on_contributions_cannot_be_evaded_by_a_smaller_code_and_the_plain_one_can(hidden, by):
+    model, variables = relu_autoencoder(hidden)
+    evading = scaled_code(variables, by)
+    np.testing.assert_allclose(
+        model.reconstruct(evading, INPUTS), model.reconstruct(variables, INPUTS), rtol=1e-4, atol=1e-5
+    )
+    before, after = passed(model, variables), passed(model, evading)
+    charge = decoder_scaled_l1(0.3, model)
+    np.testing.assert_allclose(charge(after), charge(before), rtol=1e-5)
+    plain_l1 = [jnp.sum(jnp.abs(one.latents), axis=1) for one in (before, after)]
+    np.testing.assert_allclose(plain_l1[1], by * plain_l1[0], rtol=1e-5)
+
+
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
-def test_the_l1_charge_on_contributions_is_activity_times_the_length_of_the_units_decoder_weights(tied, hidden):
-    # So it cannot be evaded by a smaller code and larger weights.
-    model, variables = relu_autoencoder(hidden, tied=tied)
-    own, params = passed(model, variables), variables["params"]
-    first = params["decoder"]["hidden"]["Dense_0"] if hidden else params["decoder"]["output"]
-    kernel = np.asarray(params["encoder"]["code"]["kernel"].T if tied else first["kernel"])
+def test_the_l1_charge_on_contributions_is_activity_times_the_length_of_the_units_decoder_weights(tied):
+    model, variables = relu_autoencoder(tied=tied)
+    own = passed(model, variables)
+    kernel = variables["params"]["encoder"]["code"]["kernel"].T if tied else None
+    kernel = np.asarray(variables["params"]["decoder"]["output"]["kernel"] if kernel is None else kernel)
     expected = 0.3 * np.abs(own.latents) @ np.sqrt((kernel**2).sum(axis=1))
     np.testing.assert_allclose(decoder_scaled_l1(0.3, model)(own), expected, rtol=1e-5)
     assert expected.std() > 0
 
 
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.5, 0.9])
-def test_the_bernoulli_divergence_is_scipys(target):
+def test_the_bernoulli_divergence_is_scipys_zero_at_the_target_and_above_it_elsewhere(target):
     activity = np.linspace(0.001, 0.999, 41)
     actual = bernoulli_kl(target, jnp.asarray(activity))
     expected = [scipy.stats.entropy([target, 1 - target], [a, 1 - a]) for a in activity]
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
+    assert np.all(actual > -1e-7)
+    np.testing.assert_allclose(bernoulli_kl(target, jnp.full(1, target)), 0, atol=1e-7)
+    slope = jax.vmap(jax.grad(lambda a: bernoulli_kl(target, a[None])[0]))(jnp.asarray(activity))
+    away = np.abs(activity - target) > 0.02
+    np.testing.assert_array_equal(np.sign(slope)[away], np.sign(activity - target)[away])
 
 
 @pytest.mark.parametrize("activity", [0.0, 1.0])
@@ -96,6 +125,14 @@ class TestReviving:
 
     SPARSITIES = (None, TopK(3, 3), BatchTopK(3))
     every_sparsity = pytest.mark.parametrize("sparsity", SPARSITIES, ids=["relu", "top k", "batch top k"])
+
+    @every_sparsity
+    def test_where_every_unit_is_active_somewhere_it_is_zero_and_pulls_nothing(self, sparsity):
+        model, variables = relu_autoencoder((), sparsity)
+        assert np.all((passed(model, variables).latents != 0).any(axis=0))
+        value, pull, _ = self.value_and_pull(model, variables)
+        assert value == 0
+        assert np.all(pull == 0)
 
     @every_sparsity
     def test_dead_units_are_pulled_up_and_no_other_units_activity_is_touched(self, sparsity):

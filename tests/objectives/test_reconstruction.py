@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from aejax.objectives.objective import (
     make_reconstruction_loss,
@@ -37,11 +37,26 @@ def test_bce_and_its_gradient_are_exact_at_logits_where_the_naive_formula_is_not
     np.testing.assert_allclose(gradient, [[0, 0, 1, -1]], atol=1e-7)
 
 
+@pytest.mark.parametrize("target", [0.01, 0.3, 0.5, 0.99])
+def test_bce_is_lowest_where_the_sigmoid_of_the_logit_is_the_target(target):
+    targets = jnp.full((1, 1), target)
+    best = float(logit(target))
+    slope = jax.grad(lambda z: sigmoid_binary_cross_entropy(z, targets)[0, 0])
+    np.testing.assert_allclose(slope(jnp.full((1, 1), best)), 0, atol=1e-6)
+    for away in (0.1, 1.0, 10.0):
+        assert sigmoid_binary_cross_entropy(jnp.full((1, 1), best + away), targets) > sigmoid_binary_cross_entropy(
+            jnp.full((1, 1), best), targets
+        )
+        assert float(slope(jnp.full((1, 1), best - away))[0, 0]) < 0 < float(slope(jnp.full((1, 1), best + away))[0, 0])
+
+
 @pytest.mark.parametrize(
     ("recon", "target", "expected"),
     [
+        pytest.param([[1.0, 2.0]], [[1.0, 2.0]], [0.0], id="perfect"),
         pytest.param([[0.0, 0.0]], [[3.0, 4.0]], [12.5], id="3-4-5"),
         pytest.param([[1.0, 1.0], [2.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]], [1.0, 4.0], id="each example by itself"),
+        pytest.param([[-1.0]], [[1.0]], [4.0], id="sign"),
     ],
 )
 def test_mse_is_the_mean_over_features_of_squared_differences(recon, target, expected):

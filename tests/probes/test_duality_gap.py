@@ -48,6 +48,13 @@ def test_the_gap_is_at_least_the_distance_in_the_objective(load, part):
         assert compute_certificate(inputs, labels, moved, moved_bias, L2).gap * value >= value - minimum - 1e-9
 
 
+def test_near_the_optimum_the_gap_falls_with_the_square_of_the_distance():
+    inputs, labels, weights, bias = optimum(load_wine)
+    direction = np.random.default_rng(0).normal(size=weights.shape)
+    gaps = [compute_certificate(inputs, labels, weights + size * direction, bias, L2).gap for size in (1e-3, 1e-4)]
+    np.testing.assert_allclose(gaps[0] / gaps[1], 100, rtol=0.1)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_gap_is_the_distance_where_the_loss_does_not_depend_on_the_weights(classes):
     labels = np.arange(60) % classes

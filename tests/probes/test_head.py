@@ -77,6 +77,14 @@ def test_training_the_head_leaves_the_encoder_and_its_statistics_bit_equal():
     assert np.any(head[0] != head[1])
 
 
+def test_attaching_a_head_uses_the_given_encoder_and_head():
+    encoder, fresh, _ = encoder_and_trained()
+    both = attach_head(encoder, fresh["params"]["head"])
+    assert both["params"].keys() == both["batch_stats"].keys() == {"encoder", "head"}
+    assert both["params"]["encoder"] is encoder["params"]["encoder"]
+    assert both["params"]["head"] is fresh["params"]["head"]
+
+
 BATCH = Batch(EXAMPLES.inputs[:20], EXAMPLES.labels[:20])
 
 

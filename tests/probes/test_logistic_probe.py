@@ -23,6 +23,7 @@ FITTED = np.arange(170)
 FEW, UNLABELLED = np.arange(40), np.arange(0, 170)  # of 170 training inputs, 40 have a label
 FEW_ROWS = make_fold_rows(FEW, 5, ROWS.test, UNLABELLED)
 DEFAULT = ProbeConfig()
+COLUMN_SCALES = np.array([1.0, 1e2, 1e-2, 1e1, 1e-1], np.float32)
 
 
 def blobs(distance: float, classes: int = 3, features: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -81,6 +82,16 @@ def test_the_selected_strength_is_the_strongest_that_ties_with_the_best(data, ro
     np.testing.assert_allclose(result.log_probs, expected, atol=2e-3)
 
 
+def test_features_are_standardised_on_all_training_inputs_however_few_are_labelled():
+    inputs, labels = OVERLAPPING
+    scaled = inputs * COLUMN_SCALES
+    standardizer = fitted(scaled, labels, rows=FEW_ROWS).standardizer
+    reference = StandardScaler().fit(scaled[UNLABELLED])
+    np.testing.assert_allclose(standardizer.mean, reference.mean_, rtol=1e-4)
+    np.testing.assert_allclose(standardizer.std, reference.scale_, rtol=1e-4)
+    assert np.any(np.abs(StandardScaler().fit(scaled[FEW]).scale_ / standardizer.std - 1) > 0.05)
+
+
 def test_the_path_ends_only_after_consecutive_rises_of_the_loss():
     rng = np.random.default_rng(0)  # many features and wrong labels: weak strengths overfit badly
     inputs, labels = rng.normal(size=(N, 60)).astype(np.float32), rng.integers(3, size=N).astype(np.int32)
@@ -133,6 +144,16 @@ def test_test_rows_never_influence_the_fit(config):
     assert np.any(here.log_probs != there.log_probs)
     for part in ("linear", "standardizer", "l2", "valid_nll"):
         jax.tree.map(np.testing.assert_array_equal, getattr(here, part), getattr(there, part))
+
+
+def test_only_a_standardised_probe_is_invariant_to_the_units_of_features():
+    inputs, labels = OVERLAPPING
+    here, there = fitted(inputs, labels), fitted(inputs * COLUMN_SCALES, labels)
+    assert here.l2 == there.l2
+    np.testing.assert_allclose(there.log_probs, here.log_probs, atol=1e-3)
+    fixed = ProbeConfig(probe_c=0.01, probe_standardize=False)
+    doubled = inputs * np.float32(2.0)
+    assert np.max(np.abs(fitted(inputs, labels, fixed).log_probs - fitted(doubled, labels, fixed).log_probs)) > 0.05
 
 
 @pytest.mark.parametrize(

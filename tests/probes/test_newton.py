@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import check_grad
 from scipy.special import logsumexp, softmax
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
@@ -74,6 +75,15 @@ def objective(flat: np.ndarray, inputs: np.ndarray, labels: np.ndarray, classes:
     return losses.mean() + (2 if classes == 2 else 1) * l2 / 2 * np.sum(weights**2)
 
 
+def gradient(flat: np.ndarray, inputs: np.ndarray, labels: np.ndarray, classes: int, l2: float) -> np.ndarray:
+    weights, bias = flat[:-classes].reshape(-1, classes), flat[-classes:]
+    logits = inputs @ weights + bias
+    residuals = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
+    residuals[np.arange(len(labels)), labels] -= 1
+    penalty = (2 if classes == 2 else 1) * l2 * weights
+    return np.concatenate([(inputs.T @ residuals / len(labels) + penalty).ravel(), residuals.mean(axis=0)])
+
+
 def scikit(inputs: np.ndarray, labels: np.ndarray, classes: int, l2: float) -> np.ndarray:
     model = LogisticRegression(C=1 / (l2 * len(labels)), tol=1e-9, max_iter=20_000, solver="newton-cg")
     model.fit(inputs, labels)
@@ -102,6 +112,7 @@ def test_the_objective_is_as_low_as_scikit_learns(name):
         assert max(certificate) <= CONVERGENCE_TOLERANCE
         if strength >= 1e-3:  # the optimum is well determined, so the classifier is the same
             assert max(norm, gap) <= TOLERANCE
+            assert np.abs(gradient(solution, *problem)).max() < 2 * TOLERANCE
             expected = probabilities(reference, inputs, classes)
             np.testing.assert_allclose(probabilities(solution, inputs, classes), expected, atol=1e-3)
         else:
@@ -109,6 +120,11 @@ def test_the_objective_is_as_low_as_scikit_learns(name):
             # whose probability is within 1e-7 of 1, and the gradient's rounding, eps |x|^2 |w|, is squared and divided
             # by 2 l2 in the float32 gap. The certificate above is in float64, so it bounds the error all the same.
             assert norm <= TOLERANCE
+
+
+def test_the_reference_gradient_is_that_of_the_reference_objective():
+    flat = np.random.default_rng(0).normal(size=14 * 3)
+    assert check_grad(objective, gradient, flat, WINE.astype(np.float64), WINE_LABELS, 3, 0.1) < 1e-5
 
 
 def test_without_a_penalty_the_solution_is_the_maximum_likelihood():
@@ -120,6 +136,12 @@ def test_without_a_penalty_the_solution_is_the_maximum_likelihood():
     reference = LogisticRegression(C=np.inf, tol=1e-8, max_iter=20_000).fit(inputs, labels)
     best = objective(np.concatenate([reference.coef_.T.ravel(), reference.intercept_]), *problem)
     np.testing.assert_allclose(objective(flat, *problem), best, atol=1e-6)
+
+
+def test_under_an_enormous_penalty_the_probabilities_are_the_class_frequencies():
+    linear, _, _ = solve_each(jnp.array([1e6]), WINE, WINE_LABELS, 3, 1e-6)
+    np.testing.assert_allclose(linear.weights[0], 0, atol=1e-5)
+    np.testing.assert_allclose(softmax(linear.bias[0]), np.bincount(WINE_LABELS) / len(WINE_LABELS), atol=1e-5)
 
 
 def test_the_solution_does_not_depend_on_the_start():

@@ -93,6 +93,17 @@ def test_a_probe_of_all_units_of_two_classes_is_the_logistic_probe():
     np.testing.assert_allclose(sparse.valid_nll, full.valid_nll.min(), atol=1e-4)
 
 
+def test_planted_units_are_found_and_one_of_each_class_is_enough():
+    labels = np.random.default_rng(0).permutation(N).astype(np.int32) % 4
+    inputs = 0.1 * np.random.default_rng(1).normal(size=(N, 30))
+    planted = [17, 3, 29, 8]
+    for label, unit in enumerate(planted):
+        inputs[labels == label, unit] += 1
+    result = fitted(inputs, labels, ROWS, probe_units=(1,))
+    np.testing.assert_array_equal(result.units[:, 0], planted)
+    np.testing.assert_array_equal(result.log_probs.argmax(axis=1), labels[170:])
+
+
 def test_test_rows_and_unlabelled_rows_do_not_choose_units():
     inputs, labels = overlapping(4)
     changed = inputs.copy()

@@ -100,6 +100,16 @@ def test_epochs_in_two_calls_equal_the_same_epochs_in_one_call(tiny):
     assert_equal({name: np.concatenate([first_metrics[name], last_metrics[name]]) for name in metrics}, metrics)
 
 
+def test_noise_differs_between_steps_and_keys(tiny):
+    optimizer = optax.sgd(0.0)  # so that only the noise changes the loss of a batch
+    state = init_state(of_seed(tiny.variables, 0), optimizer)
+    step = jax.jit(make_train_step(tiny.objective, optimizer))
+    batch = gather_batch(tiny.examples, of_seed(tiny.data.scaler, 0), jnp.arange(16))
+    keys = [jax.random.fold_in(tiny.data.key[seed], index) for seed in range(2) for index in range(3)]
+    losses = [float(step(state, batch, key)[1]["loss"]) for key in keys]
+    assert len(set(losses)) == 6
+
+
 def test_a_seed_keeps_the_state_of_its_last_epoch_and_reports_nothing_after_it(tiny):
     _, at_once = train_all(tiny, tiny.orders)
     first_two, _ = train_all(tiny, tiny.orders[:, :2])
@@ -172,6 +182,15 @@ class TestDivergence:
         assert np.isfinite(finite[1]["train_loss"]).all()
         for seed in (0, 2, 3):
             assert_equal(of_seed(diverged, seed), of_seed(finite, seed))
+
+    def test_a_scaler_that_overflows_for_one_seed_stops_that_seed_in_its_first_epoch(self, tiny):
+        scale = tiny.data.scaler.scale.copy()
+        scale[1] = 1e38
+        data = tiny.data._replace(scaler=tiny.data.scaler._replace(scale=scale))
+        progress, _ = train_all(tiny, tiny.orders, data=data)
+        np.testing.assert_array_equal(progress.diverged_epoch, [0, 1, 0, 0])
+        assert np.isinf(progress.best_loss[1])
+        assert_equal(of_seed(progress.state.variables, 1), of_seed(tiny.variables, 1))
 
 
 def test_map_rows_evaluates_every_row_in_full_and_partial_blocks(tiny):

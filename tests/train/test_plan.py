@@ -62,6 +62,11 @@ def test_adding_a_seed_leaves_the_others_bit_equal(tiny):
     assert_equal(jax.tree.map(lambda leaf: leaf[:3], four_seeds), three_seeds)
 
 
+def test_seeds_differ(tiny):
+    _, metrics = run_plan(tiny, PLANS["serial"])
+    assert len(np.unique(metrics["train_loss"][:, -1])) == 3
+
+
 @pytest.mark.parametrize(("seeds", "devices", "padded"), [(1, 1, 1), (2, 2, 2), (3, 2, 4), (5, 2, 6)])
 def test_seeds_are_padded_to_a_multiple_of_the_devices_and_the_padding_is_removed(seeds, devices, padded):
     plan = make_plan(PlanConfig(devices=2), seeds)
