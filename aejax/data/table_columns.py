@@ -212,8 +212,8 @@ def _find_infinite(frame: pd.DataFrame, describe: Callable[[str], str]) -> list[
     """Returns the columns with numbers that float32 cannot hold."""
     numbers = frame[[name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype.kind == "f"]]
     problems = []
-    for name in map(str, numbers.columns[numbers.abs().max() > MAX_FLOAT32]):
-        cells = numbers[name].abs() > MAX_FLOAT32
+    for name in map(str, numbers.columns[numbers.abs().max().astype(np.float64) > MAX_FLOAT32]):
+        cells = numbers[name].astype(np.float64).abs() > MAX_FLOAT32
         value = float(numbers[name][cells].iloc[0])
         reason = "too large for float32" if np.isfinite(value) else "not finite"
         fix = f"correct it, or {_drop_hint(name)}"
