@@ -85,11 +85,9 @@ def question_table(results: Results, question: Results) -> Table:
     return Table(columns, question["rows"], keys=3)
 
 
-def rank_table(results: Results) -> Table | None:
-    """Returns the mean rank of every method with each number of labels; None without ranks."""
+def rank_table(results: Results) -> Table:
+    """Returns the mean rank of every method with each number of labels that has ranks."""
     budgets = [budget for budget in results["budgets"] if "ranks" in budget]
-    if not budgets:
-        return None
     names = dict.fromkeys(name for budget in budgets for name in budget["methods"])
 
     def rank(budget: Results, name: str) -> str:
@@ -215,8 +213,8 @@ def study_tables(results: Results) -> Iterator[tuple[str, Table, str]]:
         if question["rows"]:
             title = ": ".join(filter(None, (question["name"], question["text"])))
             yield title, question_table(results, question), QUESTION_CAPTION
-    if (ranks := rank_table(results)) is not None:
-        yield "Ranks", ranks, RANK_CAPTION
+    if any("ranks" in budget for budget in results["budgets"]):
+        yield "Ranks", rank_table(results), RANK_CAPTION
     if (correlations := correlation_table(results)).records:
         yield "What goes with accuracy", correlations, CORRELATION_CAPTION
 
