@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.formatting import format_budget
 from aejax.report.results import Results, verdict_metric
-from aejax.report.style import CLASS_COLORS, NEUTRAL_COLOR, label_text, make_panels, with_style
+from aejax.report.style import CLASS_COLORS, FIGURE_WIDTH, NEUTRAL_COLOR, label_text, make_panels, with_style
 
 LINE_STYLES = ("-", "--", ":", "-.")  # the next one after ten lines
 
@@ -30,6 +30,7 @@ def plot_gains(results: Results) -> Figure | None:
         return None
     metric, budgets = verdict_metric(results), [budget["labels_per_class"] for budget in results["budgets"]]
     figure, grid = make_panels(len(panels), aspect=0.63, most=2)
+    figure.set_figwidth(FIGURE_WIDTH)  # of a single panel, too: the line above it is long
     for axes, ((name, method), rows) in zip(grid, panels.items(), strict=True):
         axes.set_title(label_text(f"{name}: {method}", 48))
         margin = metric.scale * results["margin"]
