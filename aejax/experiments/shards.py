@@ -94,11 +94,10 @@ def adopt_results(run: Run, folders: Sequence[Path]) -> None:
 
 
 def _copy_results(source: Path, target: Path) -> None:
-    """Copies saved results. Raises `InputError` if that is not possible, as on a full disk."""
     try:
         shutil.copytree(source / RESULT_CACHE_DIR, target / RESULT_CACHE_DIR, dirs_exist_ok=True)
-    except OSError as error:  # `shutil.Error` is one, too
-        reason = "several files" if isinstance(error, shutil.Error) else error.strerror
+    except OSError as error:  # `shutil.Error` is one, too, of several files
+        reason = error.strerror or "several files"
         raise InputError(
             f"{target}: the results of {source} cannot be copied there ({reason}); free disk space, then run the same "
             "command again"

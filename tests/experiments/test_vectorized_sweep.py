@@ -15,11 +15,9 @@ from aejax.experiments.sweeping.grid import derived_fields, group_points, make_g
 from aejax.experiments.sweeping.vectorized import (
     experiment_for_group,
     method_for_group,
-    slice_point,
     train_group,
 )
 from aejax.experiments.training import tile_experiment
-from aejax.models.submodules import HYPERPARAMETERS
 
 CONFIG = SweepConfig(
     data=DataConfig(dataset="wine"),
@@ -68,17 +66,6 @@ def test_vmapped_and_serial_training_agree(wine, group, serial):
     vmapped = train_with_plan(wine, group, "vmap")
     for name, values in serial.history.metrics.items():
         np.testing.assert_allclose(vmapped.history.metrics[name], values, rtol=1e-4, err_msg=name)
-
-
-def test_training_leaves_traced_hyperparameters_unchanged(serial):
-    carried = serial.progress.state.variables[HYPERPARAMETERS]["noise_std"]
-    np.testing.assert_array_equal(carried, np.float32([0.1, 0.1, 0.1, 0.5, 0.5, 0.5]))
-
-
-def test_slice_point_takes_the_rows_of_its_setting(serial):
-    second = slice_point(serial, 1, 3)
-    np.testing.assert_array_equal(second.history.metrics["train_loss"], serial.history.metrics["train_loss"][3:])
-    assert set(second.progress.state.variables[HYPERPARAMETERS]["noise_std"].tolist()) == {np.float32(0.5)}
 
 
 def test_derived_fields_lists_settings_that_follow_from_an_axis(wine):

@@ -9,12 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from aejax.analysis.anomaly import AUTOENCODER_SCORES, AurocEstimates, auroc, compute_anomaly_scores
+from aejax.analysis.anomaly import AUTOENCODER_SCORES, auroc, compute_anomaly_scores
 from aejax.autoencoders.registry import KINDS
 from aejax.config import PlanConfig, PretrainConfig
-from aejax.data.dataset import UNLABELLED, Dataset
+from aejax.data.dataset import UNLABELLED
 from aejax.data.scalers import fit_scalers
-from aejax.data.splits import Split
 from aejax.errors import require
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.exploring.loaded_model import AnalysisResult, Figures, LoadedModel, Skipped, make_codec
@@ -45,23 +44,18 @@ def select_held_out_classes(anomaly_class: str | None, names: Sequence[str]) -> 
     return [0 if anomaly_class is None else list(names).index(anomaly_class)]
 
 
-def drop_class(split: Split, dataset: Dataset, held_out: int) -> Split:
-    """Returns one seed's split without the training and validation rows of a class, and without unlabelled rows.
-
-    Those may be of the class, too. The test rows are unchanged.
-    """
-
-    def drop(rows: np.ndarray) -> np.ndarray:
-        return rows[(dataset.labels[rows] != held_out) & (dataset.labels[rows] != UNLABELLED)][None]
-
-    kept: dict[str, Any] = {name: drop(rows[0]) for name, rows in split.roles.items() if name != "test"}
-    return dataclasses.replace(split, **kept)
-
-
 def experiment_without_class(experiment: Experiment, held_out: int) -> Experiment:
-    """Returns the experiment of one seed with split and scaler that never see a class."""
-    split = drop_class(experiment.split, experiment.dataset, held_out)
-    data = experiment.config.data
+    """Returns the experiment of one seed with split and scaler that never see a class.
+
+    They have no unlabelled rows either, which may be of the class, too. The test rows are unchanged.
+    """
+    labels, data, split = experiment.dataset.labels, experiment.config.data, experiment.split
+    kept: dict[str, Any] = {
+        name: rows[(labels[rows] != held_out) & (labels[rows] != UNLABELLED)][None]
+        for name, rows in split.roles.items()
+        if name != "test"
+    }
+    split = dataclasses.replace(split, **kept)
     assert data.scaler is not None
     rows = split.check_training_rows(split.train, "a scaler")
     scaler = fit_scalers(data.scaler, experiment.dataset, rows, data.missing)
@@ -71,40 +65,52 @@ def experiment_without_class(experiment: Experiment, held_out: int) -> Experimen
 class HeldOutClass(NamedTuple):
     """The test results of a model that was trained without a class."""
 
-    class_name: str
+    entry: dict[str, Any]  # of `classes` of the results
     scores: dict[str, Float[np.ndarray, " n_test"]]
     is_anomalous: Bool[np.ndarray, " n_test"]
-    auroc: AurocEstimates
     examples: Float[np.ndarray, "example d"]  # scaled examples of the class
     reconstructions: Float[np.ndarray, "example d"]
-    n_train: int
-    diverged_epoch: int | None
 
 
 def evaluate_held_out_class(experiment: Experiment, kind: str, held_out: int) -> HeldOutClass:
     """Trains without a class, and scores the test examples."""
     method = METHODS[kind](experiment.problem)
     reduced = experiment_without_class(experiment, held_out)
-    training_name = f"without-{held_out}"
-    trained = train_method(
-        reduced, training_name, method, optimizer_for(reduced, method), init_variables(reduced, method)
-    )
+    optimizer, variables = optimizer_for(reduced, method), init_variables(reduced, method)
+    trained = train_method(reduced, f"without-{held_out}", method, optimizer, variables)
     variables = jax.tree.map(lambda leaf: leaf[0], reduced.plan.to_host(trained.progress.state.variables))
     codec = make_codec(KINDS[kind](reduced.problem).model, variables)
     train, test = (scaled_inputs(reduced, 0, rows) for rows in (reduced.split.train[0], reduced.split.test[0]))
     is_anomalous = reduced.test_labels[0] == held_out
     scores = compute_anomaly_scores(codec, train, test)
+    entry = {
+        "class": reduced.dataset.class_names[held_out],
+        "n_train": len(train),
+        "diverged_epoch": int(trained.history.diverged_epoch[0]) or None,
+        "n_anomalous": int(is_anomalous.sum()),
+        "n_normal": int((~is_anomalous).sum()),
+        **_compare_scores(scores, is_anomalous),
+    }
     examples = test[is_anomalous][:MAX_EXAMPLES]
-    return HeldOutClass(
-        class_name=reduced.dataset.class_names[held_out],
-        scores=scores,
-        is_anomalous=is_anomalous,
-        auroc=auroc(np.stack(list(scores.values())), is_anomalous),
-        examples=examples,
-        reconstructions=codec.reconstruct(examples),
-        n_train=len(train),
-        diverged_epoch=int(trained.history.diverged_epoch[0]) or None,
-    )
+    return HeldOutClass(entry, scores, is_anomalous, examples, codec.reconstruct(examples))
+
+
+def _compare_scores(
+    scores: dict[str, Float[np.ndarray, " n_test"]], is_anomalous: Bool[np.ndarray, " n_test"]
+) -> dict[str, dict[str, Any]]:
+    areas, names = auroc(np.stack(list(scores.values())), is_anomalous), list(scores)
+    error = names.index("reconstruction error")
+    return {
+        "auroc": {
+            name: {"value": areas.values[index], "ci95": areas.confidence_interval(index)}
+            for index, name in enumerate(names)
+        },
+        "reconstruction_error_less": {  # minus
+            name: dict(zip(("difference", "ci95"), areas.difference(error, index), strict=True))
+            for index, name in enumerate(names)
+            if index != error
+        },
+    }
 
 
 def retraining_config(model: LoadedModel) -> PretrainConfig:
@@ -140,63 +146,40 @@ def anomaly_detection(model: LoadedModel, *, reporter: ProgressReporter) -> Anal
     experiment = prepare_experiment(retraining_config(model), model.dataset, SilentReporter())  # described by the run
     experiment = dataclasses.replace(experiment, reporter=reporter)
     results = [evaluate_held_out_class(experiment, model.kind, held_out) for held_out in classes]
-    mean = {
-        name: float(np.mean([result.auroc.values[index] for result in results]))
-        for index, name in enumerate(results[0].scores)
-    }
+    entries = [result.entry for result in results]
+    mean = {name: float(np.mean([entry["auroc"][name]["value"] for entry in entries])) for name in results[0].scores}
     baseline = max((name for name in mean if name not in AUTOENCODER_SCORES), key=mean.__getitem__)
     error, distance = (mean[name] for name in AUTOENCODER_SCORES)
     epochs = experiment.config.train.epochs
     one = len(results) == 1
-    which = f"class {results[0].class_name}" if one else f"each of {len(results)} classes"
+    which = f"class {entries[0]['class']}" if one else f"each of {len(results)} classes"
     summary = (
         f"Seed 0 trained again without {which} (epochs: {epochs}). AUROC{'' if one else ', averaged over classes'}: "
         f"reconstruction error {error:.3f}, Mahalanobis distance of the code {distance:.3f}, best baseline "
         f"({baseline}) {mean[baseline]:.3f}."
     )
-    entries = [_class_entry(result) for result in results]
     metrics = {"seed": 0, "epochs": epochs, "mean_auroc": mean, "classes": entries}
-    return AnalysisResult(summary, metrics, _plot_anomalies(model, results, entries))
+    return AnalysisResult(summary, metrics, _plot_anomalies(model, entries, results[0]))
 
 
-def _plot_anomalies(model: LoadedModel, results: Sequence[HeldOutClass], entries: Sequence[dict[str, Any]]) -> Figures:
-    first = results[0]
+def _plot_anomalies(model: LoadedModel, entries: Sequence[dict[str, Any]], first: HeldOutClass) -> Figures:
+    areas = [list(entry["auroc"].values()) for entry in entries]
     draw = functools.partial(
         figures.plot_auroc,
-        np.stack([result.auroc.values for result in results]),
-        np.array([[area["ci95"] for area in entry["auroc"].values()] for entry in entries]),
-        [result.class_name for result in results],
+        np.array([[area["value"] for area in of_class] for of_class in areas]),
+        np.array([[area["ci95"] for area in of_class] for of_class in areas]),
+        [entry["class"] for entry in entries],
         {name: name in AUTOENCODER_SCORES for name in first.scores},
         first.scores["reconstruction error"],
         first.is_anomalous,
     )
-    rows = {f"class {first.class_name}\nheld out": first.examples, "reconstructed": first.reconstructions}
-    title = f"Test examples of class {first.class_name}, which the autoencoder never saw"
+    name = f"class {first.entry['class']}"
+    rows = {f"{name}\nheld out": first.examples, "reconstructed": first.reconstructions}
+    title = f"Test examples of {name}, which the autoencoder never saw"
     return {
         "anomaly.png": (draw, "AUROC by score, and reconstruction errors"),
         "anomaly_examples.png": (
             functools.partial(plot_examples, model, rows, title),
             "Examples of the held-out class, and their reconstructions",
         ),
-    }
-
-
-def _class_entry(result: HeldOutClass) -> dict[str, Any]:
-    names = list(result.scores)
-    error = names.index("reconstruction error")
-    return {
-        "class": result.class_name,
-        "n_train": result.n_train,
-        "diverged_epoch": result.diverged_epoch,
-        "n_anomalous": int(result.is_anomalous.sum()),
-        "n_normal": int((~result.is_anomalous).sum()),
-        "auroc": {
-            name: {"value": result.auroc.values[index], "ci95": result.auroc.confidence_interval(index)}
-            for index, name in enumerate(names)
-        },
-        "reconstruction_error_less": {  # minus
-            name: dict(zip(("difference", "ci95"), result.auroc.difference(error, index), strict=True))
-            for index, name in enumerate(names)
-            if index != error
-        },
     }
