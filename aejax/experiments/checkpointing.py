@@ -178,14 +178,15 @@ class Checkpointer:
         """
         self._checked = time.perf_counter()
         if self._manager is not None and broadcast_from_primary(lambda: force or self._is_due()):
-            checkpoint = TrainingCheckpoint(fetch_progress(), history, loader_state)
+            progress = fetch_progress()  # in which all processes take part
             if is_primary():
-                self._save(self._manager, checkpoint, wait=force)
+                self._save(self._manager, TrainingCheckpoint(progress, history, loader_state), wait=force)
 
     def _is_due(self) -> bool:
-        interval = max(self._config.save_every, self._cost / MAX_SAVE_OVERHEAD if self._config.save_every else 0.0)
-        is_due = self._checked - self._last_save >= interval
-        return is_due and not (self._saver.busy and self._config.save_every)
+        if not self._config.save_every:
+            return True  # after every training call
+        interval = max(self._config.save_every, self._cost / MAX_SAVE_OVERHEAD)
+        return self._checked - self._last_save >= interval and not self._saver.busy
 
     def _save(self, manager: CheckpointManager, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
         """Saves a checkpoint, in the background unless `wait` or the checkpoint is large."""

@@ -170,12 +170,16 @@ def test_the_study_of_the_manual_can_be_read(tmp_path):
 def test_variants_follow_the_data_sets_and_have_more_methods_only_where_they_name_none():
     declared = {
         "study": {"methods": ["raw"]},
-        "dataset": [{"dataset": "wine", "extra_methods": ["knn"]}, {"dataset": "digits"}],
-        "variant": [{"name": "wide", "methods": ["vae"]}, {"name": "long", "epochs": 9}],
+        "dataset": [{"dataset": "wine", "extra_methods": ["knn"], "latent_dim": 4}, {"dataset": "digits"}],
+        "variant": [{"name": "wide", "methods": ["vae"], "latent_dim": 32}, {"name": "long", "epochs": 9}],
+        "question": [{"name": "width", "methods": ["vae@wide"], "against": ["raw"]}],
     }
-    runs = make_study(declared).runs
-    assert [run.folder for run in runs] == ["wine", "digits", "wine@wide", "digits@wide", "wine@long", "digits@long"]
-    assert [run.config.methods for run in runs[::2]] == [("raw", "knn"), ("vae",), ("raw", "knn")]
+    study = make_study(declared)
+    folders = ["wine", "digits", "wine@wide", "digits@wide", "wine@long", "digits@long"]
+    assert [run.folder for run in study.runs] == folders
+    assert [run.config.methods for run in study.runs[::2]] == [("raw", "knn"), ("vae",), ("raw", "knn")]
+    assert [run.config.model.latent_dim for run in study.runs[::2]] == [4, 32, 4]
+    assert study.questions[0].pairs == (("vae@wide", "raw"),)
 
 
 REJECTED = {
@@ -219,17 +223,6 @@ def test_a_file_that_is_wrong_is_rejected_in_one_line_that_names_it(tmp_path, te
 def test_a_python_file_declares_the_same_study(folder):
     (folder / "study.py").write_text(f"import tomllib\nstudy = tomllib.loads({FILE!r})\n")
     assert read_study(folder / "study.py") == read_study(folder / "study.toml")
-
-
-def test_a_variant_has_its_settings_and_suffix():
-    content = {
-        "dataset": [{"dataset": "wine", "latent_dim": 4}],
-        "variant": [{"name": "wide", "latent_dim": 32, "methods": ["undercomplete"]}],
-        "question": [{"name": "width", "methods": ["undercomplete@wide"], "against": ["undercomplete"]}],
-    }
-    study = make_study(content)
-    assert [(run.folder, run.config.model.latent_dim) for run in study.runs] == [("wine", 4), ("wine@wide", 32)]
-    assert study.questions[0].pairs == (("undercomplete@wide", "undercomplete"),)
 
 
 @pytest.mark.parametrize("settings", [{"seeds": 4}, {"test_seed": 1}])

@@ -49,9 +49,12 @@ def results(folder):
     return sweep(SMALL, folder, quiet())
 
 
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    """A comparison of one point, the last of the first group, with raw inputs."""
+def find_entry(entries, name):
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+def test_point_and_baseline_equal_a_comparison(results, tmp_path):
+    point = "noise_std=0.5 batch_size=32 learning_rate=0.01"  # the last of the first group
     config = CompareConfig(
         data=SMALL.data,
         split=SMALL.split,
@@ -63,15 +66,7 @@ def compared(tmp_path_factory):
         seeds=SMALL.seeds,
         methods=("raw", "denoising"),
     )
-    return compare(config, tmp_path_factory.mktemp("runs") / "alone", quiet())
-
-
-def find_entry(entries, name):
-    return next(entry for entry in entries if entry["name"] == name)
-
-
-def test_point_and_baseline_equal_a_comparison(results, compared):
-    point = "noise_std=0.5 batch_size=32 learning_rate=0.01"
+    compared = compare(config, tmp_path / "alone", quiet())
     for name, method in ((point, "denoising"), ("raw", "raw")):
         swept = find_entry([*results["points"], *results["references"]], name)
         alone = find_entry(compared["methods"], method)

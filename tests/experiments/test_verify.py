@@ -8,7 +8,6 @@ from aejax.evaluate.across_verification import CLAIMS
 from aejax.evaluate.simulation import SCENARIOS, simulate_latents, simulated_design
 from aejax.evaluate.verification import SimulationBudget
 from aejax.experiments.verify import OUTPUT_FILES, SEEDS_PER_SET, count_verdicts, draw_pairs, verify
-from aejax.report.index import render_index
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
@@ -54,12 +53,6 @@ def test_the_same_effort_gives_the_same_numbers(out, tmp_path):
     first = read_json(out / "verify.json")
     for name in ("false_verdicts", "false_equivalence", "power", "coverage", "checks"):
         assert again[name] == first[name], name
-
-
-@pytest.mark.slow
-def test_the_results_page_shows_it(out):
-    page = render_index(out.parent)
-    assert "- [verify](verify/verify.md): Simulated experiments with known truth" in page
 
 
 def test_sets_of_seeds_of_one_method_rarely_differ_and_those_of_two_methods_do(monkeypatch):
