@@ -1,9 +1,11 @@
 """Loads MNIST from its four IDX files, which are downloaded where there is no copy."""
 
 import dataclasses
+import gzip
 import hashlib
 import os
 import urllib.request
+import zlib
 from pathlib import Path
 
 from aejax.config import DataConfig
@@ -18,31 +20,19 @@ TIMEOUT = 30.0  # seconds without an answer
 FOLDERS = (".", "mnist", "raw", "MNIST/raw")  # of the files in the data folder; the last two are torchvision's
 PREPARED_FOLDER = "mnist/3.0.1"  # of a copy that tensorflow-datasets (TFDS) prepared
 IDX_HINT = "point --data-dir at a folder with MNIST's four IDX files (train-images-idx3-ubyte.gz and so on)"
-ORIGINAL_SHA256 = {  # SHA-256 of each original file: gzipped, as TFDS registers it, and unpacked
-    "train images": (
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    "train labels": (
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    "test images": (
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    "test labels": (
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
+ORIGINAL_SHA256 = {  # of the values in each file, after its header
+    "train images": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "train labels": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "test images": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "test labels": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
 
 
 def load_mnist(data_dir: Path | None = None) -> Dataset:
     """Loads all 70,000 digits: `(70000, 28, 28, 1)` uint8; 60,000 training rows, then the official 10,000 test rows.
 
-    IDX files in `data_dir` or one of `FOLDERS` in it are read if their SHA-256s are those of the originals. Next in
-    line is a copy that TFDS prepared in `data_dir`; it has the same training and test examples in another order, so its
+    IDX files in `data_dir` or one of `FOLDERS` in it are read if their values are those of the originals. Next in line
+    is a copy that TFDS prepared in `data_dir`; it has the same training and test examples in another order, so its
     `sha256` differs. Without either, the files are downloaded to `data_dir/mnist`.
 
     Args:
@@ -61,19 +51,17 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
     folder = found[0] if found else download_mnist(root / "mnist")
     files = find_idx_files(folder)
     require(len(files) == len(MNIST_FILES), f"{folder}: holds only {', '.join(files)} of MNIST's 4 files; {IDX_HINT}")
-    verify_originals(files)
-    return dataset_from_splits(read_idx_splits(IdxFiles(folder, "", files)), DataConfig(), "mnist")
-
-
-def verify_originals(files: dict[str, Path]) -> None:
-    """Raises InputError if an IDX file is not MNIST's original; `files` gives them by role."""
-    for role, path in files.items():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    splits = read_idx_splits(IdxFiles(folder, "", files))
+    assert splits.test is not None
+    parts = (splits.train, splits.test)
+    for role, array in zip(ORIGINAL_SHA256, [array for part in parts for array in part[:2]], strict=True):
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
         require(
-            digest in ORIGINAL_SHA256[role],
-            f"{path}: SHA-256 {digest} is not that of MNIST's {role}, {ORIGINAL_SHA256[role][path.suffix != '.gz']}; "
-            "fetch it again, or, if it is another dataset in MNIST's format, give its folder as --dataset",
+            digest == ORIGINAL_SHA256[role],
+            f"{files[role]}: has other values than MNIST's {role}, SHA-256 {digest}; fetch it again, or, if it is "
+            "another dataset in MNIST's format, give its folder as --dataset",
         )
+    return dataset_from_splits(splits, DataConfig(), "mnist")
 
 
 def download_mnist(folder: Path) -> Path:
@@ -88,11 +76,11 @@ def download_mnist(folder: Path) -> Path:
             name = f"{stem}-idx{rank}-ubyte.gz"
             with urllib.request.urlopen(f"{MNIST_URL}{name}", timeout=TIMEOUT) as answer:
                 content = answer.read()
-            digest = hashlib.sha256(content).hexdigest()
-            require(digest == ORIGINAL_SHA256[role][0], f"{MNIST_URL}{name}: gave another file, SHA-256 {digest}")
+            digest = hashlib.sha256(gzip.decompress(content)[4 + 4 * rank :]).hexdigest()
+            require(digest == ORIGINAL_SHA256[role], f"{MNIST_URL}{name}: gave another file, SHA-256 {digest}")
             unfinished = folder / f".{name}.{os.getpid()}"
             unfinished.write_bytes(content)
             unfinished.replace(folder / name)
-    except (OSError, InputError) as error:
+    except (OSError, EOFError, zlib.error, InputError) as error:
         raise InputError(f"MNIST cannot be downloaded to {folder} ({summarize_error(error)}); {IDX_HINT}") from error
     return folder

@@ -13,8 +13,8 @@ from typing import Any
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from aejax.data.idx import find_idx_files, read_idx
-from aejax.data.mnist import MNIST_URL, verify_originals
+from aejax.data.idx import read_idx
+from aejax.data.mnist import MNIST_URL, load_mnist
 from aejax.data.tfds_records import silence_tfds
 
 
@@ -24,7 +24,7 @@ def prepare_mnist(data_dir: Path, files_dir: Path) -> Path:
     Raises:
         InputError: the files are not the originals.
     """
-    verify_originals(find_idx_files(files_dir))
+    load_mnist(files_dir)
     config = tfds.download.DownloadConfig(manual_dir=files_dir, try_download_gcs=False, force_checksums_validation=True)
     with silence_tfds():
         builder = _builder_class()(data_dir=data_dir)

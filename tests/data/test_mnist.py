@@ -15,7 +15,7 @@ from expected_errors import error_message
 from idx_files import PARTS, write_folder
 
 from aejax.config import DataConfig
-from aejax.data.mnist import MNIST_URL, ORIGINAL_SHA256, load_mnist
+from aejax.data.mnist import MNIST_URL, load_mnist
 from aejax.data.registry import load_dataset
 
 
@@ -26,22 +26,12 @@ def mnist(mnist_folder):
 
 def test_other_data_in_mnist_format_is_not_mnist(tmp_path):
     message = error_message(load_mnist, write_folder(tmp_path))
-    assert "SHA-256" in message
-    assert hashlib.sha256(PARTS["t10k-images-idx3-ubyte"]).hexdigest() in message
+    assert message.startswith(f"{tmp_path / 'train-images-idx3-ubyte'}: has other values than MNIST's train images")
 
 
 def test_some_of_the_four_files_are_not_enough(tmp_path):
     (write_folder(tmp_path) / "t10k-labels-idx1-ubyte").unlink()
     assert "holds only test images, train images, train labels of MNIST's 4" in error_message(load_mnist, tmp_path)
-
-
-def test_checksums_equal_those_registered_by_tfds():
-    pytest.importorskip("tensorflow_datasets")
-    from tensorflow_datasets.image_classification.mnist import MNIST
-
-    registered = {info.filename: info.checksum for info in MNIST.url_infos.values()}
-    ours = {f"{name}.gz": ORIGINAL_SHA256[role][0] for name, role in zip(PARTS, ORIGINAL_SHA256, strict=True)}
-    assert ours == registered
 
 
 def test_a_failed_download_explains_the_offline_route(tmp_path, monkeypatch, capfd):
@@ -71,8 +61,9 @@ def test_the_download_is_verified_and_read_the_next_time(tmp_path, mnist_folder,
 
 
 def test_another_file_than_the_original_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: io.BytesIO(b"<html>moved</html>"))
-    assert f"{MNIST_URL}train-images-idx3-ubyte.gz: gave another file" in error_message(load_mnist, tmp_path)
+    for content in (b"<html>moved</html>", gzip.compress(PARTS["train-images-idx3-ubyte"])):
+        monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout, content=content: io.BytesIO(content))
+        assert f"MNIST cannot be downloaded to {tmp_path / 'mnist'}" in error_message(load_mnist, tmp_path)
     assert list((tmp_path / "mnist").iterdir()) == []
 
 
@@ -94,8 +85,7 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
     labels[100] = (labels[100] + 1) % 10
     altered.write_bytes(gzip.compress(labels))
     message = error_message(load_mnist, tmp_path)
-    assert message.startswith(str(altered))
-    assert ORIGINAL_SHA256["test labels"][0] in message
+    assert message.startswith(f"{altered}: has other values than MNIST's test labels")
 
 
 def test_a_stream_of_mnist_has_the_rows_of_the_files(mnist_folder, mnist):
