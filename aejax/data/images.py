@@ -201,11 +201,11 @@ def _require_one_size(
 ) -> tuple[int, int]:
     """Returns the height and width of all images."""
     sizes = [(header.height, header.width) for header in headers]
-    for image, size in zip(encoded_images, sizes, strict=True):
-        require(
-            size == sizes[0],
+    odd = next((row for row, size in enumerate(sizes) if size != sizes[0]), None)
+    if odd is not None:
+        raise InputError(
             f"{source}: images of {len(set(sizes))} sizes: {encoded_images[0].location} has {_format_size(sizes[0])} "
-            f"pixels and {image.location} {_format_size(size)}; give --image-size to resize all",
+            f"pixels and {encoded_images[odd].location} {_format_size(sizes[odd])}; give --image-size to resize all"
         )
     return sizes[0]
 
