@@ -200,6 +200,19 @@ def starting_config(default: ConfigT, argv: Sequence[str]) -> ConfigT:
     return from_dict(type(default), read_json(path), str(path))
 
 
+def name_source(message: str, argv: Sequence[str]) -> str:
+    """Adds to a message about a setting that no flag gives that it is from the file of `--config`, if it is."""
+    from aejax.config import CompareConfig, PretrainConfig, SweepConfig
+    from aejax.config.settings import setting_names
+
+    flag, source = message.partition(" ")[0].rstrip(":"), flag_value("config", argv, "")
+    given = not source or _flag_name(flag) in map(_flag_name, argv)
+    settings = {name for config in (CompareConfig(), PretrainConfig(), SweepConfig()) for name in setting_names(config)}
+    if given or not flag.startswith("--") or _flag_name(flag).replace("-", "_") not in settings:
+        return message
+    return f"{message}; {flag} is from --config {source}"
+
+
 def unwrap_error(boxed_error: str) -> str:
     """Returns the message inside tyro's boxed, wrapped error."""
     rows = [row.strip(BOX_CHARACTERS) for row in boxed_error.splitlines()[1:]]

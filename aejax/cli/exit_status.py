@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from aejax.cli.arguments import asks_help
+from aejax.cli.arguments import asks_help, name_source
 from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable, require
 
 OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
@@ -103,7 +103,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
         print(PREEMPTED_MESSAGE, file=sys.stderr)
         raise
     except InputError as error:
-        exit_with_error(str(error))
+        exit_with_error(name_source(str(error), sys.argv[1:]))
     except (ImportError, MemoryError, OSError, RuntimeError, ValueError) as error:
         _exit_with_machine_error(error)
 

@@ -25,7 +25,7 @@ from aejax.storage.encoder_metadata import METADATA_FILE, EncoderMetadata, read_
 from aejax.storage.formats import FORMAT_READERS, ORBAX, arrays_sha256
 from aejax.storage.hub import open_encoder_folder
 from aejax.storage.manifest import CorruptedFileError, verify_manifest
-from aejax.storage.pytree_io import ArrayTree, require_memory_for
+from aejax.storage.pytree_io import ArrayTree, named_leaves, require_memory_for
 from aejax.storage.sparse_coders import CONFIG_FILE, SparseCoder, is_sparse_coder, load_sparse_coder
 
 ENCODER_NAME = "encoder"  # in a model's variables
@@ -177,7 +177,21 @@ def _load_folder(folder: Path, sha256: str | None) -> PretrainedEncoder:
     tree = FORMAT_READERS[readable[0]](folder, like)
     if arrays_sha256(tree) != metadata.arrays_sha256:
         raise CorruptedFileError(f"{folder}: the arrays and {METADATA_FILE} do not belong together")
+    _require_usable(folder, tree)
     return PretrainedEncoder(metadata, model, jax.tree.map(jnp.asarray, tree))
+
+
+def _require_usable(folder: Path, tree: ArrayTree) -> None:
+    """Raises `InputError` for arrays that give NaN, or the same code for every input."""
+    for name, array in named_leaves({part: tree[part] for part in tree if part != "scaler"}).items():
+        count = np.size(array) - np.count_nonzero(np.isfinite(array))
+        require(count == 0, f"{folder}: {name} has {count} values that are NaN or infinite; export another run or seed")
+    scale = np.asarray(tree["scaler"]["scale"])
+    require(
+        np.isfinite(scale).all() and scale.any(axis=-1).all(),
+        f"{folder}: the scaler's scale is 0 for every feature, or not finite, so that no input would matter; export it "
+        "again",
+    )
 
 
 def build_architecture(metadata: EncoderMetadata, where: str) -> tuple[Autoencoder, ArrayTree]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aejax.cli.arguments import name_source
 from aejax.cli.commands import compare, pretrain, sweep
 from aejax.config import to_dict
 from aejax.errors import InputError
@@ -72,3 +73,19 @@ def test_what_is_no_config_of_the_command_is_rejected(content, message, tmp_path
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(InputError, match=message):
         compare.main(["--config", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message", "source"),
+    [
+        ("--config RUN --scaler standard", "--reconstruction bce: needs a range; use mse", "--reconstruction"),
+        ("--config=RUN", "--k: must be at least 1", "--k"),
+        ("--config RUN --k 0", "--k: must be at least 1", None),
+        ("--config RUN", "--out runs/a: cannot be written", None),
+        ("--config RUN", "set.csv: no such file", None),
+        ("--dataset wine", "--k: must be at least 1", None),
+    ],
+)
+def test_a_message_about_a_setting_of_the_config_says_where_it_is_from(argv, message, source):
+    expected = message if source is None else f"{message}; {source} is from --config RUN"
+    assert name_source(message, argv.split()) == expected
