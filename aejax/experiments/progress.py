@@ -17,6 +17,8 @@ from aejax.report.tables import LabelledText, plain_text, without_code_marks
 from aejax.report.terminal import RunConsole
 
 SECONDS_BETWEEN_LINES = 20.0
+SPARKLINE = "▁▂▃▄▅▆▇█"
+SPARKLINE_LENGTH = 12
 PRIOR_SECONDS = 2.0  # weight of the estimates themselves in the ratio of measured to estimated seconds
 MIN_SHARE_LEFT = 0.2  # of the seconds spent in a stage that takes longer than estimated
 
@@ -154,7 +156,7 @@ class ConsoleReporter(ProgressReporter):
         self._console, self._estimate = console, TimeEstimate()
         self._method, self._stage, self._status = "data", "", ""
         self._names: dict[str, bool] = {}  # of methods: whether each has finished
-        self._loss = math.nan
+        self._losses: list[float] = []
 
     def print_fact(self, label: str, text: str, style: str = "") -> None:
         """Prints a line with a label, or several on a terminal."""
@@ -174,7 +176,7 @@ class ConsoleReporter(ProgressReporter):
         self._names = {work.name: False for work in works if work.is_counted}
 
     def start_method(self, method: str) -> None:
-        self._method, self._loss = method, math.nan
+        self._method, self._losses = method, []
         self.start_stage(self._estimate.first_stage(method))
 
     def start_stage(self, stage: str) -> None:
@@ -184,7 +186,7 @@ class ConsoleReporter(ProgressReporter):
     def advance(self, epochs: float, loss: float) -> None:
         self._stage, self._status = "train", ""
         self._estimate.advance(epochs)
-        self._loss = loss
+        self._losses.append(loss)
 
     def set_status(self, text: str) -> None:
         self._status = text
@@ -198,8 +200,8 @@ class ConsoleReporter(ProgressReporter):
     def describe_stage(self) -> str:
         """Returns method, stage, epochs and loss."""
         parts = [self._stage if self._stage != self._method else "", self._estimate.describe_epochs(), self._status]
-        if not math.isnan(self._loss):
-            parts.append(f"loss {self._loss:.4g}")
+        if self._losses and not math.isnan(self._losses[-1]):
+            parts.append(f"loss {self._losses[-1]:.4g}")
         return f"{self._method}: {', '.join(filter(None, parts))}".removesuffix(": ")
 
     def describe_time(self) -> str:
@@ -244,7 +246,8 @@ class LiveReporter(ConsoleReporter):
         line.add_column(ratio=1)
         line.add_column(no_wrap=True, overflow="crop")
         line.add_row(ProgressBar(total=1.0, completed=self._estimate.share), Text(self.describe_time()))
-        status = plain_text(self.describe_stage())
+        sparkline = f" {format_sparkline(self._losses)}" if self._console.encoding.startswith("utf") else ""
+        status = plain_text(self.describe_stage() + sparkline)
         status.no_wrap, status.overflow = True, "crop"
         return Group(line, status)
 
@@ -258,6 +261,21 @@ def format_clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_sparkline(values: Sequence[float]) -> str:
+    """Returns a bar for each of the values, or some of them, between the smallest and the largest.
+
+    >>> format_sparkline([3.0, 2.0, float("nan"), 1.0])
+    '█▄▁'
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < 2 or min(finite) == max(finite):
+        return ""
+    count = min(len(finite), SPARKLINE_LENGTH)
+    chosen = [finite[round(index * (len(finite) - 1) / (count - 1))] for index in range(count)]
+    low, high = min(finite), max(finite)
+    return "".join(SPARKLINE[int((value - low) / (high - low) * (len(SPARKLINE) - 1))] for value in chosen)
 
 
 @contextmanager
