@@ -130,6 +130,8 @@ def _idx_files_in(folder: Path) -> list[IdxFiles]:
     by_prefix: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():  # .gz comes after the same name without it
         match = IDX_NAME.fullmatch(path.name)
+        if match and path.is_dir():  # unpacked to a folder of the file's name
+            path /= path.name
         if match and path.name[0] != "." and path.is_file():
             split = "train" if match["split"] == "train" else "test"
             by_prefix.setdefault(match["prefix"], {})[f"{split} {match['kind']}"] = path

@@ -141,3 +141,11 @@ def test_test_files_in_a_folder_of_their_own(tmp_path):
     assert dataset.description.notes == (f"test rows from {tmp_path / 't10k'}",)
     np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
     np.testing.assert_array_equal(dataset.test_rows, np.arange(14, 20))
+
+
+def test_files_unpacked_to_folders_of_their_names(tmp_path):
+    expected = load(write_folder(tmp_path)).sha256
+    for name in PARTS:
+        (tmp_path / "kaggle" / name).mkdir(parents=True)
+        (tmp_path / name).rename(tmp_path / "kaggle" / name / name)
+    assert load(tmp_path / "kaggle").sha256 == expected
