@@ -33,6 +33,7 @@ IMAGE_SUFFIXES = (  # ignoring case; the format is detected from the content
 )
 FIRST_FRAME_FORMATS = ("GIF", "JPEG", "MPO")  # of several frames the first is used
 TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
 MAX_LISTED_IMAGES = 10  # of those that cannot be used
 IMAGES_PER_TASK = 64  # images that a thread processes at a time
 DECOMPRESSION_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -138,6 +139,8 @@ def read_header(encoded_image: EncodedImage) -> ImageHeader:
     """
     location, content = encoded_image
     with _open_image(location, content) as image:
+        stored = content.stat().st_size if isinstance(content, Path) else len(content)
+        require(stored <= MAX_FILE_BYTES, f"{location}: holds more than 1 GiB, which is no single image; take it out")
         require(
             not _has_many_bits(image),
             f"{location}: has 16 bits a channel or more; save it with 8, choosing the range to keep, or give the "

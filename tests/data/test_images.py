@@ -148,6 +148,15 @@ def test_ambiguous_or_damaged_images_are_rejected_by_name(content, mentioned):
     assert mentioned in message
 
 
+def test_a_file_of_gigabytes_is_rejected_before_it_is_read(tmp_path):
+    path = tmp_path / "0.png"
+    path.write_bytes(encoded(GREY))
+    with path.open("ab") as file:
+        file.truncate(2 << 30)  # sparse
+    message = error_message(decode_images, [EncodedImage("0.png", path)], "the set", None)
+    assert message.startswith("0.png: holds more than 1 GiB")
+
+
 @pytest.mark.parametrize("limit", [29, 14], ids=["up to twice the limit Pillow only warns", "above it raises"])
 def test_pillows_pixel_limit_is_enforced(monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
