@@ -99,6 +99,12 @@ def test_fractions_and_classes_are_met_as_closely_as_groups_allow():
     assert len({frozenset(data.groups[rows]) for rows in split.valid}) == SEEDS
 
 
+def test_label_fractions_are_nested_in_groups_too():
+    few, many = (make_split(grouped(), SplitConfig(label_fraction=fraction), SEEDS) for fraction in (0.1, 0.5))
+    np.testing.assert_array_equal(few.train, many.train)
+    assert all(set(small) < set(large) for small, large in zip(few.labelled, many.labelled, strict=True))
+
+
 def test_groups_of_one_row_are_as_good_as_none():
     labels = np.repeat([0, 1, 2], [120, 60, 20])
     split = make_split(made(labels, np.random.default_rng(0).permutation(200)), SplitConfig(), SEEDS)

@@ -298,6 +298,12 @@ def test_a_question_whose_methods_no_data_set_has_says_so():
     assert study_findings(results) == ["q: Why? No data set has both methods of a pair."]
 
 
+def test_without_questions_each_method_is_compared_as_its_runs_did():
+    cells = [make_cell("a", {"raw": 0.7, "code": 0.9}), make_cell("b", {"raw": 0.7, "code": 0.9})]
+    (question,) = analyze_cells(cells, [], EvaluationConfig())["questions"]
+    assert [(row["method"], row["baseline"]) for row in question["rows"]] == [("code", "raw")]
+
+
 def test_a_comparison_of_two_families_is_in_the_question_of_each():
     comparisons = [("code", "raw", "code"), ("code", "pca", "code"), ("code", "raw", "versus")]
     cell = make_cell("a", {"raw": 0.7, "pca": 0.8, "code": 0.9})._replace(comparisons=comparisons)
