@@ -232,14 +232,3 @@ def _init_encoder(model: Autoencoder) -> ArrayTree:
 def _to_model_variables(variables: ArrayTree) -> ArrayTree:
     """Returns the encoder's variables in the layout of a whole model, without the decoder's."""
     return {collection: {ENCODER_NAME: variables.get(collection, {})} for collection in ("params", "batch_stats")}
-
-
-def _require_usable(folder: Path, tree: ArrayTree) -> None:
-    """Raises `InputError` for arrays that give NaN, or the same code for every input."""
-    scale = tree["scaler"]["scale"]
-    for name, array in named_leaves({**tree, "scaler": {"scale": scale}}).items():  # the others may have NaN
-        require(np.isfinite(array).all(), f"{folder}: {name} has values that are NaN or infinite; export another seed")
-    require(
-        np.any(scale, axis=-1).all(),
-        f"{folder}: scaler.scale is 0 for every feature, so that no input would matter; export it again",
-    )
