@@ -80,13 +80,13 @@ def test_mismatched_idx_files_are_rejected(tmp_path, replaced, mentioned):
     assert mentioned in message
 
 
-@pytest.mark.parametrize("below", ["raw", "gzip", "MNIST/raw"])
+@pytest.mark.parametrize("below", ["raw", "gzip", "MNIST/raw", "FashionMNIST/raw"])
 def test_the_folders_of_torchvision_are_entered(tmp_path, below):
     (tmp_path / below).mkdir(parents=True)
     expected = load(write_folder(tmp_path / below)).sha256
     dataset = load(tmp_path)
     assert dataset.sha256 == expected
-    assert dataset.name == ("MNIST" if below == "MNIST/raw" else tmp_path.name)
+    assert dataset.name == (below.partition("/")[0] if "/" in below else tmp_path.name)
 
 
 def test_prefixes_name_the_sets_of_one_folder(tmp_path):

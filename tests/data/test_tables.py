@@ -154,7 +154,9 @@ def test_the_label_of_a_table_without_header_is_given_by_index(tmp_path):
     path = save(tmp_path, pd.DataFrame(np.column_stack([CLASSES.astype(int), features])), header=False)
     message = refusal(path)
     assert "labels are last column of 23 (no header), --label-column names another column" in message
-    np.testing.assert_array_equal(load(path, label_column="0").labels, CLASSES)
+    dataset = load(path, label_column="0")
+    np.testing.assert_array_equal(dataset.labels, CLASSES)
+    np.testing.assert_array_equal(dataset.inputs, features.astype(np.float32))
     assert "no column 23 for --label-column; there are columns 0 to 22" in refusal(path, label_column="23")
     assert "--header yes" in refusal(path, label_column="kind")
 
