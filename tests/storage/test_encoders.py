@@ -98,6 +98,15 @@ def test_stacked_seeds_are_their_singles(make_published, tmp_path, raw):
         encode.select_seed(1)
 
 
+def test_the_forward_pass_of_a_card_is_a_jax_function_with_jax_numpy(make_published, tmp_path, raw):
+    model, (variables,), (own,) = make_published(tmp_path / "encoder", "k-sparse", formats=("safetensors",))
+    names: dict = {}
+    exec(numpy_forward(model).replace("import numpy", "import jax.numpy"), names)
+    with jax.numpy_rank_promotion("allow"):
+        codes = jax.jit(names["encode"])(named_leaves(load_encoder(tmp_path / "encoder").variables), raw)
+    assert_close(codes, expected_codes(model, variables, own, raw))
+
+
 @pytest.fixture(scope="module")
 def encode(pristine):
     return aejax.load_encoder(str(pristine))
