@@ -1,4 +1,4 @@
-"""The checks that every test runs under reject what they should."""
+"""The checks that every test runs under reject what they should, in nested functions, too."""
 
 import jaxtyping
 import numpy as np
@@ -6,16 +6,40 @@ import pytest
 import type_checks
 from jaxtyping import Float
 
-
-@jaxtyping.jaxtyped(typechecker=type_checks.check)
-def first_rows(matrix: Float[np.ndarray, "n n"], count: int = 1) -> Float[np.ndarray, "n"]:
-    return matrix[:count].reshape(-1)
+checked = jaxtyping.jaxtyped(typechecker=type_checks.check)
 
 
-def test_parameters_and_results_are_checked_at_every_call():
-    np.testing.assert_array_equal(first_rows(np.ones((2, 2))), np.ones(2))
-    for arguments, wrong in (((np.ones((2, 3)),), "matrix"), ((np.ones((2, 2)), "1"), "count")):
-        with pytest.raises(jaxtyping.TypeCheckError, match=wrong):
-            first_rows(*arguments)
+def make(offset, annotation=Float[np.ndarray, "n n"]):
+    @checked
+    def nested(matrix: annotation, count: int = 1) -> Float[np.ndarray, "n"]:
+        return matrix[:count].mean(axis=0) + offset
+
+    return nested
+
+
+def test_each_nested_function_is_checked_and_runs_its_own_body(monkeypatch):
+    compiled = []
+    own_check = type_checks._check
+    monkeypatch.setattr(type_checks, "_nested", {})
+    monkeypatch.setattr(type_checks, "_check", lambda function: compiled.append(function) or own_check(function))
+    functions = [make(0.0), make(1.0)]
+    assert compiled == []
+    for offset, function in enumerate(functions):
+        np.testing.assert_array_equal(function(np.ones((2, 2))), 1 + offset)
+        with pytest.raises(jaxtyping.TypeCheckError, match="matrix"):
+            function(np.ones((2, 3)))
+        with pytest.raises(jaxtyping.TypeCheckError, match="count"):
+            function(np.ones((2, 2)), count="1")
+    assert [function.__name__ for function in compiled].count("nested") == 2  # its parameters and its result, once
+
+
+def test_another_annotation_has_its_own_checks():
+    make(0.0)(np.ones((2, 2)))
+    wide = make(0.0, Float[np.ndarray, "m n"])
+    assert wide(np.ones((2, 3))).shape == (3,)
     with pytest.raises(jaxtyping.TypeCheckError, match="return value"):
-        first_rows(np.ones((2, 2)), count=2)
+        checked(twice)(np.ones(3))
+
+
+def twice(row: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    return np.concatenate([row, row])

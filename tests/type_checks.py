@@ -7,19 +7,30 @@ import beartype
 
 # The numeric tower: an int may stand for a float, as it may for mypy.
 _check = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
+_nested: dict[tuple, Callable] = {}
 
 
 def check(function: Callable) -> Callable:
     """Returns a function that checks its arguments and its result.
 
-    Beartype compiles a function for every one that it decorates, most of which a test never calls: the first call does.
+    Beartype compiles a function for every one that it decorates, most of which a test never calls. A nested function is
+    decorated whenever the one around it runs; jaxtyping's hook passes its signature only, with an empty body, so that
+    functions of the same name and annotations can share their checks.
     """
     checked = None
 
     @functools.wraps(function)
     def call(*args, **kwargs):
         nonlocal checked
-        checked = checked or _check(function)
+        if checked is None:
+            checked = _shared(function) if "<locals>" in function.__qualname__ else _check(function)
         return checked(*args, **kwargs)
 
     return call
+
+
+def _shared(function: Callable) -> Callable:
+    key = function.__module__, function.__qualname__, function.__code__, repr(function.__annotations__)
+    if key not in _nested:
+        _nested[key] = _check(function)
+    return _nested[key]

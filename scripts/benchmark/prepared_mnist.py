@@ -13,17 +13,19 @@ from typing import Any
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from aejax.data.idx import read_idx
+from aejax.data.idx import MNIST_FILES, find_idx_files, read_idx
 from aejax.data.mnist import MNIST_URL, load_mnist
 from aejax.data.tfds_records import silence_tfds
+from aejax.errors import require
 
 
 def prepare_mnist(data_dir: Path, files_dir: Path) -> Path:
     """Returns TFDS's prepared folder `data_dir/mnist/3.0.1`, made from the four `.gz` files in `files_dir`.
 
     Raises:
-        InputError: the files are not the originals.
+        InputError: the files are not there, or not the originals.
     """
+    require(len(find_idx_files(files_dir)) == len(MNIST_FILES), f"{files_dir}: holds not all of MNIST's four IDX files")
     load_mnist(files_dir)
     config = tfds.download.DownloadConfig(manual_dir=files_dir, try_download_gcs=False, force_checksums_validation=True)
     with silence_tfds():

@@ -55,18 +55,22 @@ def interrupt_commands(
 def interrupt_until_done(number: int, one: Reference, interruption: Interruption, seed: int) -> list[Outcome]:
     """Interrupts a command until it ends, at most `MAX_INTERRUPTIONS_OF_ONE` times.
 
-    Half of the kills come at a random time, half just before a random call that changes the command's folder.
+    Half of the interruptions come at a random time. The others come just before a random call that changes the
+    command's folder, or, if they are signals that it catches, soon after a checkpoint, when the next may be under way.
 
     Returns:
         An outcome for each interruption that hit, or one of a command that did not end as it should.
     """
     out, rng, hits, ended = f"run-{number}", np.random.default_rng([seed, number]), 0, Exit(interruption.status, "")
     while ended.status == interruption.status and hits < MAX_INTERRUPTIONS_OF_ONE:
-        if interruption is SIGKILL and rng.uniform() < 0.5:
+        at_random = rng.uniform() < 0.5
+        if interruption is SIGKILL and not at_random:
             running = one.start(out, kill_at=int(rng.integers(1, one.writes + 1)))
         else:
-            running = one.start(out)
-            running.process.join(rng.uniform(0, 1.1 * one.seconds))
+            running, saved = one.start(out), saved_checkpoints(one.out.with_name(out))
+            if not at_random:
+                running.wait_until(lambda saved=saved: not {*saved_checkpoints(one.out.with_name(out))} <= {*saved})
+            running.process.join(rng.uniform(0, (1.1 if at_random else 0.3) * one.seconds))
             _send(running.process, interruption.signals, rng)
         ended = running.wait()
         hits += ended.status == interruption.status
@@ -220,7 +224,9 @@ def run_on_full_disks(whole: Sequence[Reference]) -> Iterator[Outcome]:
         for share in DISK_SHARES:
             with limited_disk(one.out.with_name("disk"), max(4, int(share * used) >> 10)) as disk:
                 first = one.run("disk/run")
+                if first.status == 0:  # the disk was large enough
+                    continue
                 mount("-o", f"remount,size={ENLARGED_DISK_SIZE}", str(disk))
-                noticed = first.status == 0 or (first.is_one_line and "space" in first.message)
+                noticed = first.is_one_line and "space" in first.message
                 problem = f"a disk of {share} of its files, {first}"
                 yield one.judge("disk/run", one.run("disk/run"), noticed, problem)
