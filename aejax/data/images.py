@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require, summarize_error
@@ -32,6 +32,15 @@ IMAGE_SUFFIXES = (  # ignoring case; the format is detected from the content
     [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
 )
 FIRST_FRAME_FORMATS = ("GIF", "JPEG", "MPO")  # of several frames the first is used
+EXIF_TRANSPOSES = {  # by EXIF orientation; 1 is upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
 MAX_LISTED_IMAGES = 10  # of those that cannot be used
@@ -225,7 +234,9 @@ def _decode_image(encoded_image: EncodedImage, grayscale: bool, image_size: int 
         if image.format == "PNG":
             image.verify()  # verifies checksums, which decoding does not
     with _open_image(location, encoded) as image:
-        upright: Image.Image = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+        # `ImageOps.exif_transpose` would write all EXIF data again, which fails for tags that are not needed here.
+        transpose = EXIF_TRANSPOSES.get(_orientation(image))
+        upright: Image.Image = image if transpose is None else image.transpose(transpose)
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)

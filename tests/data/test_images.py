@@ -111,6 +111,15 @@ def test_exif_orientation_is_applied(orientation, kind):
     np.testing.assert_array_equal(decoded(content)[0], expected)
 
 
+def test_the_orientation_is_applied_next_to_a_tag_that_cannot_be_written_again():
+    odd_width, orientation = struct.pack("<HHIi", 256, 9, 1, -5), struct.pack("<HHIHxx", 274, 3, 1, 6)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + odd_width + orientation + bytes(4)
+    content = encoded(COLOUR, "PNG", exif=exif)
+    np.testing.assert_array_equal(decoded(content)[0], np.rot90(COLOUR, -1))
+    with Image.open(io.BytesIO(content)) as image, pytest.raises(struct.error):
+        ImageOps.exif_transpose(image)
+
+
 def test_the_first_picture_of_a_multi_picture_jpeg_is_used():
     first = Image.fromarray(np.full((8, 8, 3), 30, np.uint8))
     content = encoded(first, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8), "white")])
