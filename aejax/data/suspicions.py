@@ -64,12 +64,15 @@ def find_suspicions(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]) -> 
     warnings = [*_class_warnings(dataset, labelled)]
     if len(dataset.example_shape) == 1 and len(labelled) >= MIN_ROWS:
         columns = list(_columns(dataset))
+        by_class = np.count_nonzero(np.diff(dataset.labels[labelled])) == len(np.unique(dataset.labels[labelled])) - 1
         ids = _find_ids(columns, np.arange(dataset.n_examples) if dataset.test_rows is None else rows)
         for name, in_order in ids.items():
             what = "only rises or falls from row to row" if in_order else "has another value in every row"
+            why = "; as the rows are sorted by class, it gives the label away" if in_order and by_class else ""
             fix = _drop_hint(dataset, [name])
-            warnings.append(f"column {name!r} {what}, as a row number or an id does; if it is one, {fix}")
-        warnings += _rule_warnings(dataset, columns, labelled)
+            warnings.append(f"column {name!r} {what}, as a row number or an id does{why}; if it is one, {fix}")
+        others = [column for column in columns if not (by_class and ids.get(column.name))]
+        warnings += _rule_warnings(dataset, others, labelled)
         if dataset.value_range is None and (names := _find_constant(columns, rows)):
             fix = _drop_hint(dataset, names)
             warnings.append(f"constant in all rows outside the test set, so no help: {list_names(names)}; {fix}")

@@ -97,10 +97,21 @@ def test_a_rule_must_beat_the_largest_class():
 
 
 def test_a_row_number_of_rows_sorted_by_class_gives_the_label_away():
-    in_order, rule = warnings_of(with_column(np.arange(N), np.sort(CLASSES)))
-    assert "only rises or falls" in in_order
-    assert rule.startswith(GIVES_AWAY)
+    data = with_column(np.arange(N), np.sort(CLASSES))
+    labels = data.labels.copy()
+    labels[::7] = UNLABELLED
+    for some in (data, dataclasses.replace(data, labels=labels)):
+        (warning,) = warnings_of(some)
+        assert "as the rows are sorted by class, it gives the label away" in warning
     assert warnings_of(with_column(RNG.normal(size=N), np.sort(CLASSES))) == ()  # the order alone is no feature
+
+
+def test_a_row_number_of_rows_sorted_by_class_hides_no_other_column():
+    labels = np.sort(CLASSES)
+    leak = np.array([5.0, 1, 9])[labels]
+    in_order, rule = warnings_of(with_column(np.arange(N), labels, np.column_stack([NOISE[:, 0], leak])))
+    assert in_order.startswith("column 'planted' only rises or falls")
+    assert rule.startswith("column 'noise 1' is the label in other words")
 
 
 def test_categories_are_columns_however_they_are_encoded():
