@@ -1,5 +1,6 @@
 """Datasets that scikit-learn includes, or that are generated, without files or network."""
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
 from aejax.data.memory import require_host_memory
 from aejax.data.packages import require_package
-from aejax.errors import InputError, require, summarize_error
+from aejax.errors import require
 
 SKLEARN_TABLES: dict[str, Callable[[], Any]] = {
     "breast_cancer": datasets.load_breast_cancer,  # 569 tumours, 30 measurements each, malignant or benign
@@ -54,23 +55,44 @@ def tabular(config: DataConfig) -> Dataset:
     Raises:
         InputError: the `tabular_*` fields contradict each other.
     """
-    samples, features = config.tabular_samples, config.tabular_features
-    require_host_memory(2 * 8 * samples * features, f"--tabular-samples {samples} of --tabular-features {features}")
-    try:
-        inputs, labels = datasets.make_classification(
-            n_samples=samples,
-            n_features=features,
-            n_informative=config.tabular_informative,
-            n_redundant=config.tabular_redundant,
-            n_classes=config.tabular_classes,
-            n_clusters_per_class=config.tabular_clusters,
-            class_sep=config.tabular_separation,
-            flip_y=config.tabular_flips,
-            random_state=config.tabular_seed,
-        )
-    except ValueError as error:
-        raise InputError(f"--dataset tabular: {summarize_error(error)}; correct the flags --tabular-*") from error
+    _validate_tabular(config)
+    inputs, labels = datasets.make_classification(
+        n_samples=config.tabular_samples,
+        n_features=config.tabular_features,
+        n_informative=config.tabular_informative,
+        n_redundant=config.tabular_redundant,
+        n_classes=config.tabular_classes,
+        n_clusters_per_class=config.tabular_clusters,
+        class_sep=config.tabular_separation,
+        flip_y=config.tabular_flips,
+        random_state=config.tabular_seed,
+    )
     return make_dataset("tabular", inputs, labels, source="tabular")
+
+
+def _validate_tabular(config: DataConfig) -> None:
+    samples, features = config.tabular_samples, config.tabular_features
+    informative, redundant = config.tabular_informative, config.tabular_redundant
+    require_at_least(2, config, "tabular_classes")
+    require_at_least(1, config, "tabular_clusters")
+    require_fields(config, lambda value: 0 < value < math.inf, "a number above 0", "tabular_separation")
+    require_fields(config, lambda value: 0 <= value <= 1, "a share from 0 to 1", "tabular_flips")
+    clusters = config.tabular_classes * config.tabular_clusters
+    least_informative = (clusters - 1).bit_length()  # each cluster lies at a corner of a hypercube
+    require(samples >= clusters, f"--tabular-samples {samples}: expected at least {clusters}, one for each cluster")
+    require_at_least(1, config, "tabular_features")
+    require(
+        informative >= least_informative,
+        f"--tabular-informative {informative}: expected at least {least_informative}, for {clusters} clusters",
+    )
+    require_at_least(0, config, "tabular_redundant")
+    require(
+        informative + redundant <= features,
+        f"--tabular-informative {informative} and --tabular-redundant {redundant} make {informative + redundant} "
+        f"features; expected at most --tabular-features {features}",
+    )
+    require_host_memory(2 * 8 * samples * features, f"--tabular-samples {samples} of --tabular-features {features}")
+    require_fields(config, lambda value: 0 <= value < 2**32, f"from 0 to {2**32 - 1}", "tabular_seed")
 
 
 def superposition(config: DataConfig) -> Dataset:

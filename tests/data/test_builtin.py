@@ -52,6 +52,18 @@ def test_tabular_fields_reach_make_classification():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("tabular_informative", 20),  # with the 90 redundant ones, more than 100 features
+        ("tabular_informative", 1),  # too few corners for the clusters
+        ("tabular_informative", -4),
+        ("tabular_redundant", -1),
+        ("tabular_features", 0),
+        ("tabular_classes", 1),
+        ("tabular_clusters", 0),
+        ("tabular_separation", 0.0),
+        ("tabular_flips", 1.5),
+        ("tabular_samples", 0),
+        ("tabular_seed", -1),
+        ("tabular_seed", 2**32),
         ("superposition_features", 10),
         ("superposition_active", 200.0),
         ("superposition_classes", 1),
@@ -62,14 +74,14 @@ def test_tabular_fields_reach_make_classification():
     ],
 )
 def test_invalid_fields_are_rejected_by_flag(field, value):
-    assert load_error("superposition", **{field: value}).startswith(f"{flag_name(field)} {value}")
+    message = load_error(field.partition("_")[0], **{field: value})
+    assert message.startswith(f"{flag_name(field)} {value}")
 
 
-def test_what_make_classification_rejects_is_rejected_in_its_words():
-    message = load_error("tabular", tabular_informative=20)
-    assert "informative, redundant and repeated features must sum to less than" in message
-    assert message.endswith("correct the flags --tabular-*")
-    assert "The 'class_sep' parameter" in load_error("tabular", tabular_separation=-1.0)
+def test_each_cluster_of_a_table_has_a_row():
+    size = {"tabular_features": 50, "tabular_informative": 40, "tabular_redundant": 0}
+    message = load_error("tabular", tabular_clusters=2**31, **size)
+    assert message == f"--tabular-samples 1000: expected at least {2**32}, one for each cluster"
 
 
 def test_too_few_rows_of_a_class_are_rejected():
