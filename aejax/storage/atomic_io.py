@@ -26,7 +26,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         InputError: the disk is full, or the folder cannot be written; the old file remains.
     """
-    temporary = _temporary_path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -39,16 +39,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}); {fix}") from None
 
 
-def _temporary_path(path: Path) -> Path:
-    return path.absolute().with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-
-
 def remove_abandoned(path: Path) -> None:
-    """Deletes what killed processes left next to a file or folder that they were writing; run folders delete theirs."""
+    """Deletes what processes that were killed in `write_atomically` left next to a file; run folders delete theirs."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
         process = left.name.removeprefix(f".{path.name}.").partition("-")[0]
         if process.isdecimal() and int(process) < 2**31 and not psutil.pid_exists(int(process)):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -61,17 +57,16 @@ def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yields an empty temporary folder, which becomes `folder` when the block ends and is removed if it raises.
 
     Args:
-        folder: the path that the complete folder gets; the temporary one is in the same parent.
+        folder: the path that the complete folder gets; the temporary one is `.NAME.PID.tmp` in the same parent.
         overwrite: an existing folder is kept as `.NAME.replaced` until the new one is in place.
     """
-    temporary, backup = _temporary_path(folder), folder.absolute().with_name(f".{folder.name}.replaced")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process with the same number
+    temporary = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.tmp")
+    backup = folder.absolute().with_name(f".{folder.name}.replaced")
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        if backup.exists() and not folder.exists():
-            os.rename(backup, folder)  # a process was killed between its two renames
         yield temporary
-        _fsync_folder(temporary)
+        fsync_folder(temporary)
         replaced = overwrite and folder.exists()
         if replaced:
             shutil.rmtree(backup, ignore_errors=True)  # remains if a process was killed before its last line here
@@ -88,7 +83,7 @@ def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Flushes every file and folder to disk, so that a rename commits them even if the power fails."""
     for where, _, names in os.walk(folder):
         for path in [*(Path(where) / name for name in names), Path(where)]:

@@ -15,7 +15,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aejax.storage.manifest import CorruptedFileError
+from aejax.errors import InputError
+from aejax.storage.manifest import CorruptedFileError, verify_manifest
 from aejax.storage.pytree_io import ArrayTree, SavedTree, load_tree, read_meta_file, save_tree
 
 VALID_LOSS_KEY = "valid_loss"  # in the metadata; the best checkpoint has the lowest; null if it is unknown
@@ -63,7 +64,7 @@ class CheckpointManager:
             allow_fallback: skip damaged checkpoints; they are renamed to `EPOCH.damaged-...`.
 
         Raises:
-            CorruptedFileError: the latest is damaged, or all are.
+            CorruptedFileError: the latest is damaged; the message names an earlier one that is intact.
             InputError: the checkpoint's path is no folder, or memory cannot hold its arrays.
         """
         messages = []
@@ -81,18 +82,28 @@ class CheckpointManager:
                 os.rename(self.path(damaged), aside)
             return RestoredCheckpoint(epoch, saved, "; ".join(messages))
         if messages:
-            earlier = "" if allow_fallback else "--allow-fallback continues from the latest that is intact, "
-            raise CorruptedFileError(f"{messages[-1]}; {earlier}--overwrite starts from the beginning")
+            intact = [] if allow_fallback else [epoch for epoch in epochs[:-1] if self._is_intact(epoch)]
+            hint = "no earlier checkpoint is intact: --overwrite starts from the beginning"
+            if intact:
+                hint = f"--allow-fallback continues from epoch {intact[-1]}, which is intact"
+            raise CorruptedFileError(f"{messages[-1]}; {hint}")
         return None
 
     def _best_epoch(self, epochs: Sequence[int]) -> int | None:
-        """Returns the epoch of the lowest validation loss."""
+        """Returns the epoch of the lowest validation loss among the intact checkpoints."""
         losses = {}
         for epoch in epochs:
             with contextlib.suppress(CorruptedFileError):  # reported when it is restored
                 losses[epoch] = read_meta_file(self.path(epoch)).get(VALID_LOSS_KEY)
-        known = {epoch: loss for epoch, loss in losses.items() if isinstance(loss, int | float)}
-        return min(known, key=known.__getitem__, default=None)
+        ranked = sorted((loss, epoch) for epoch, loss in losses.items() if isinstance(loss, int | float))
+        return next((epoch for _, epoch in ranked if self._is_intact(epoch)), None)
+
+    def _is_intact(self, epoch: int) -> bool:
+        try:
+            verify_manifest(self.path(epoch))
+        except InputError:
+            return False
+        return True
 
     def _delete(self, epoch: int) -> None:
         """Deletes a checkpoint after renaming it, so that a kill leaves no half-deleted one."""

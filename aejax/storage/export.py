@@ -1,14 +1,18 @@
 """Publishes an encoder: writes its folder atomically, with checksums of every file."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
 from aejax.errors import InputError, require
-from aejax.storage.atomic_io import atomic_folder, remove_abandoned, write_atomically
+from aejax.storage.atomic_io import fsync_folder, write_atomically
 from aejax.storage.encoder_metadata import METADATA_FILE, EncoderMetadata, read_metadata, write_metadata
 from aejax.storage.formats import (
     FORMAT_FILES,
@@ -23,15 +27,23 @@ from aejax.storage.formats import (
 from aejax.storage.manifest import MANIFEST, size_and_sha256, verify_manifest, write_manifest
 from aejax.storage.pretrained_encoder import PretrainedEncoder, build_architecture
 from aejax.storage.pytree_io import ArrayTree, from_state_dict
+from aejax.storage.run_folder import acquire_lock
 
 MODEL_CARD_FILE = "README.md"
+NEW_DIR, OLD_DIR = "new", "old"  # in the working folder
 
 # Renders the `README.md` of an encoder with the SHA-256 of each format's file.
 ModelCard = Callable[[PretrainedEncoder, Mapping[str, str]], str]
 
 
 def require_available(folder: Path, *, overwrite: bool) -> None:
-    """Raises `InputError` if a folder is not empty, unless it is an encoder that may be replaced."""
+    """Raises `InputError` if a folder is not empty, unless it is an encoder that may be replaced.
+
+    If a previous replacement was killed halfway, the encoder that it was replacing is restored first.
+    """
+    if _work_path(folder).exists():
+        with _open_work(folder):
+            pass
     if not folder.exists() and not folder.is_symlink():
         return
     require(folder.is_dir() and not folder.is_symlink(), f"{folder}: is not a folder; give another --out")
@@ -39,6 +51,50 @@ def require_available(folder: Path, *, overwrite: bool) -> None:
         is_encoder = (folder / METADATA_FILE).is_file()
         require(is_encoder, f"{folder}: holds other files and no encoder; give another --out")
         require(overwrite, f"{folder}: holds an encoder already; give --overwrite to replace it, or another --out")
+
+
+def _work_path(folder: Path) -> Path:
+    """Returns the folder in which an export to `folder` works: its lock, the new encoder, and the one it replaces."""
+    return folder.absolute().with_name(f".{folder.absolute().name}.export")
+
+
+@contextlib.contextmanager
+def _open_work(folder: Path) -> Iterator[Path]:
+    """Yields the locked working folder, without what a killed export left in it, and removes it.
+
+    Raises:
+        InputError: another process exports to `folder`.
+    """
+    work = _work_path(folder)
+    work.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as locked:
+        try:
+            locked.enter_context(acquire_lock(work))
+        except InputError:
+            raise InputError(f"{folder}: another process exports to it; wait for it, or give another --out") from None
+        if (work / OLD_DIR).exists() and not folder.exists():
+            os.rename(work / OLD_DIR, folder)
+        for name in (NEW_DIR, OLD_DIR):
+            shutil.rmtree(work / name, ignore_errors=True)
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _move_into_place(work: Path, folder: Path, *, overwrite: bool) -> None:
+    """Moves the new encoder to `folder`: onto nothing, an empty folder, or an encoder that may be replaced."""
+    require_unchanged = f"{folder}: was made by another process in the meantime; give another --out"
+    if folder.exists() and any(folder.iterdir()):
+        require(overwrite and (folder / METADATA_FILE).is_file(), require_unchanged)
+        os.rename(folder, work / OLD_DIR)
+    try:
+        os.rename(work / NEW_DIR, folder)
+    except OSError as error:
+        if (work / OLD_DIR).exists() and not folder.exists():
+            os.rename(work / OLD_DIR, folder)
+        require(error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR), require_unchanged)
+        raise
 
 
 def _same_encoder(folder: Path, metadata: EncoderMetadata) -> str | None:
@@ -68,7 +124,7 @@ def write_encoder(
         overwrite: replace an existing encoder. Without it, a folder that has this very encoder is left as it is.
 
     Raises:
-        InputError: the folder holds something else or cannot be written, or the package of a format is not installed.
+        InputError: the folder is in use or cannot be written, or the package of a format is not installed.
     """
     if not overwrite and (digest := _same_encoder(folder, metadata)):
         return digest
@@ -76,11 +132,12 @@ def write_encoder(
     require_format_packages(metadata.formats)
     model, like = build_architecture(metadata, str(folder))
     encoder = PretrainedEncoder(metadata, model, jax.tree.map(jnp.asarray, from_state_dict(tree, like, str(folder))))
-    remove_abandoned(folder)
     try:
-        with atomic_folder(folder, overwrite=overwrite) as temporary:
-            digest = _write_content(temporary, encoder, tree, card)
-            require_available(folder, overwrite=overwrite)  # another process may have filled it in the meantime
+        with _open_work(folder) as work:
+            (work / NEW_DIR).mkdir()
+            digest = _write_content(work / NEW_DIR, encoder, tree, card)
+            fsync_folder(work / NEW_DIR)
+            _move_into_place(work, folder, overwrite=overwrite)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
     return digest

@@ -252,21 +252,24 @@ def _begin(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) ->
         run.set_state("running")
         write_json(folder / CONFIG_FILE, identity.settings)  # last: without it, there is no run
     except BaseException:
-        for name in (RUN_STATE_FILE, CONFIG_FILE, LOCK_FILE):
+        for name in (RUN_STATE_FILE, CONFIG_FILE):
             (folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # a mount point, or a run that is to be replaced
-            folder.rmdir()
+        if not (folder / REPLACING_DIR).exists():  # else the run that was to be replaced comes back, under this lock
+            (folder / LOCK_FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a mount point
+                folder.rmdir()
         raise
     return run
 
 
 def _replace(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
     """Begins a run that replaces the one in the locked folder."""
-    set_aside(folder)
     try:
+        set_aside(folder)
         run = _begin(folder, identity, attempt_info)
     except BaseException:
-        put_back(folder)
+        if (folder / REPLACING_DIR).is_dir():
+            put_back(folder)
         raise
     os.rename(folder / REPLACING_DIR, folder / REPLACED_DIR)
     return run

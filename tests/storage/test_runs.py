@@ -127,6 +127,30 @@ def test_an_overwrite_that_is_killed_at_any_rename_is_undone(tmp_path, monkeypat
         assert (tmp_path / "run" / "replaced" / "results.json").read_bytes() == before["results.json"]
 
 
+@pytest.mark.parametrize("renames", range(5))
+def test_an_overwrite_that_is_interrupted_leaves_the_earlier_run(tmp_path, monkeypatch, renames):
+    finish(tmp_path / "run", results={"found": 7})
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    left, rename, replace = iter(range(renames)), os.rename, os.replace
+
+    def interrupt(function):
+        def call(*args):
+            if next(left, None) is None and not interrupted:
+                interrupted.append(args)
+                raise KeyboardInterrupt
+            function(*args)
+
+        return call
+
+    interrupted = []
+    monkeypatch.setattr(os, "rename", interrupt(rename))
+    monkeypatch.setattr(os, "replace", interrupt(replace))
+    with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run", OTHER, overwrite=True):
+        pass
+    assert interrupted
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
 def test_working_folders_are_deleted_in_the_run_alone_and_links_are_not_followed(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")

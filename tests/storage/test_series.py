@@ -38,7 +38,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_offered_and_taken_o
     series = saved(tmp_path / "a", [1.0, 2.0, 3.0], keep=3)
     flip(series, 3)
     flip(series, 2)
-    with pytest.raises(CorruptedFileError, match=r"a/3: meta\.json .*--allow-fallback continues from the latest that"):
+    with pytest.raises(
+        CorruptedFileError, match=r"a/3: meta\.json .*--allow-fallback continues from epoch 1, which is intact"
+    ):
         series.restore_latest()
     resumed = series.restore_latest(allow_fallback=True)
     assert resumed.epoch == 1
@@ -54,7 +56,9 @@ def test_where_none_is_whole_nothing_is_offered(tmp_path):
     series = saved(tmp_path / "a", [1.0])
     flip(series, 1)
     for allow in (False, True):
-        with pytest.raises(CorruptedFileError, match="--overwrite starts from the beginning"):
+        with pytest.raises(
+            CorruptedFileError, match="no earlier checkpoint is intact: --overwrite starts from the beginning"
+        ):
             series.restore_latest(allow_fallback=allow)
 
 
