@@ -132,13 +132,15 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     n_folds = count_folds(dataset, config) if config.design == "cross-validation" else 1
     test = choose_test_rows(dataset, config) if n_folds == 1 else None
     rows = np.setdiff1d(np.arange(dataset.n_examples), find_dropped_rows(dataset, config, test))
-    # Each row number is stored four times: in the pool of a fold, drawn, in its role, and as a labelled row.
-    require_host_memory(4 * rows.itemsize * seeds * len(rows), f"--seeds {seeds}: the row numbers of their splits")
+    if test is not None:
+        rows = _drop_test_groups(dataset, np.setdiff1d(rows, test), test)
+    # Each row number is stored three times: drawn, in its role, and as a labelled row. Each fold also has its own pool.
+    copies = 3 if test is not None else 4
+    require_host_memory(copies * rows.itemsize * seeds * len(rows), f"--seeds {seeds}: the row numbers of their splits")
     if test is None:
         folds, reference_pools = draw_folds(dataset, config, rows, -(-seeds // n_folds))
         tests = np.stack([fold.test for fold in folds[:seeds]])
     else:
-        rows = _drop_test_groups(dataset, np.setdiff1d(rows, test), test)
         folds, reference_pools = [Fold(test, rows)] * seeds, [rows]
         tests = np.broadcast_to(test, (seeds, len(test)))
     sizes = None

@@ -11,6 +11,7 @@ from made_datasets import grouped, made
 from sklearn.model_selection import train_test_split
 
 from aejax.config import DataConfig, SplitConfig
+from aejax.data import memory
 from aejax.data.registry import load_dataset
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.data.splits import make_split
@@ -137,6 +138,16 @@ def test_the_tutorials_split_is_train_test_split_and_only_classifiers_hold_rows_
     official = dataset("official")  # whose test set takes precedence
     split = make_split(official, SplitConfig(split="tutorial"), 1)
     np.testing.assert_array_equal(split.test[0], official.test_rows)
+
+
+@pytest.mark.parametrize(("design", "copies", "n_rows"), [("holdout", 3, 400), ("cross-validation", 4, 500)])
+def test_row_numbers_outside_a_shared_test_set_must_fit_into_memory(monkeypatch, design, copies, n_rows):
+    data, config = dataset("unbalanced"), SplitConfig(design=design)
+    size = copies * 8 * SEEDS * n_rows
+    monkeypatch.setattr(memory, "available_host_memory", lambda: size)
+    make_split(data, config, SEEDS)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: size - 1)
+    assert f"--seeds {SEEDS}" in error_message(make_split, data, config, SEEDS)
 
 
 def test_digests_are_equal_only_for_equal_splits():
