@@ -60,7 +60,9 @@ def open_arrow_table(path: Path, partition: Mapping[str, str]) -> FrameTable:
         table = _read(path)
         table.validate(full=True)
         schema, frame = table.schema, to_frame(table)
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, RecursionError) as error:  # pyarrow also parses JSON of pandas
         if isinstance(error, OSError) and error.errno is not None:
             raise
         problem, fix = f"not an intact {path.suffix} file ({summarize_error(error, 120)})", "write or fetch it again"

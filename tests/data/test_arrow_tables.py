@@ -166,6 +166,13 @@ def test_tables_without_rows_or_distinct_columns_are_refused(tmp_path, content, 
     assert mentioned in refusal(tmp_path / "set.parquet")
 
 
+@pytest.mark.parametrize("stored", [b'{"columns": [', b"\xff", b"[" * 100_000], ids=["cut off", "no UTF-8", "deep"])
+@pytest.mark.parametrize(("name", "write"), [("set.parquet", pyarrow_parquet.write_table), ("set.arrow", write_stream)])
+def test_damaged_metadata_of_pandas_is_refused(tmp_path, name, write, stored):
+    write(pyarrow.table(COLUMNS).replace_schema_metadata({b"pandas": stored}), str(tmp_path / name))
+    assert "not an intact" in refusal(tmp_path / name)
+
+
 def test_memory_is_checked_before_reading(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_host_memory", lambda: 8 * 3 * 16 - 1)
     assert "8 rows of 3 numbers take 384 B" in refusal(save(tmp_path))
