@@ -52,7 +52,7 @@ class ExtractedFeatures(NamedTuple):
     """Features of every row for a chunk of seeds, on the devices."""
 
     values: Shaped[Array, "..."]  # (seeds, n, d), or (n, d) that all seeds share
-    scaler: Scaler | None = None  # of each seed, for values that are raw inputs
+    scaler: Scaler | None = None  # of each seed, for values that all seeds share
 
     @property
     def shared(self) -> bool:
@@ -78,8 +78,11 @@ def extract_features(
     """
     if method.is_identity:
         return ExtractedFeatures(experiment.examples.inputs, seed_chunk.shard(experiment.scaler))
+    if given is not None and given.ndim == 2:
+        ones = np.ones((experiment.plan.seeds, 1), np.float32)  # with a scaler, features count as exact, like inputs
+        return ExtractedFeatures(seed_chunk.plan.replicate(given), seed_chunk.shard(Scaler(0 * ones, ones)))
     if given is not None:
-        return ExtractedFeatures(seed_chunk.plan.replicate(given) if given.ndim == 2 else seed_chunk.shard(given))
+        return ExtractedFeatures(seed_chunk.shard(given))
     program = row_program(seed_chunk.plan, method.encode)
     every_row = np.tile(np.arange(len(experiment.dataset.labels), dtype=np.int32), (experiment.plan.seeds, 1))
     arguments = seed_chunk.shard((variables, experiment.scaler, every_row))
@@ -103,7 +106,7 @@ def seed_features(
     rows: Int[np.ndarray, " m"],
 ) -> Float[np.ndarray, "m d"]:
     """Returns the features of `rows` for the seed at `position` in the chunk, on the host."""
-    if features.scaler is not None:
+    if features.values is experiment.examples.inputs:
         return scaled_inputs(experiment, int(seed_chunk.seed_indices[position]), rows)
     return to_numpy(features.values if features.shared else features.values[position])[rows]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from preparing import configure, prepare
 from safetensors.numpy import save_file
 from sklearn.datasets import load_wine
 
@@ -12,6 +13,7 @@ from aejax.cli import load_plugins
 from aejax.config import CompareConfig, DataConfig, SplitConfig
 from aejax.errors import InputError
 from aejax.experiments.compare import design_comparison, load_comparison
+from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.own_rows import load_own_rows
 from aejax.experiments.variations import analyze_sensitivity
 from aejax.methods import registry
@@ -63,6 +65,15 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
     with pytest.raises(InputError, match="of other features or encoders of one's own"):
         load_script("compare")(command)
     np.save(files / "inputs.npy", X)
+
+
+@pytest.mark.parametrize("given", [aejax.precomputed, lambda _: aejax.encoder(lambda inputs: inputs)])
+def test_given_features_count_however_small_they_are_next_to_others(given):
+    noise = 1e7 * np.random.default_rng(0).normal(size=(len(X), 1))
+    features = np.hstack([np.eye(3)[LABELS], noise]).astype(np.float32)
+    experiment = prepare(configure(scaler="none", probe="ridge", seeds=2), aejax.make_dataset(features, LABELS))
+    result = fit_and_score(experiment, "mine", given(features).as_method())
+    assert result.scores.correct.all()
 
 
 @pytest.mark.parametrize("published", ["--encoder", "aejax.encoder"])
