@@ -17,12 +17,12 @@ from aejax.data.frame_tables import open_arrow_table
 from aejax.data.grouping import number_groups
 from aejax.data.label_encoding import MAX_LABEL_LENGTH, exact_array, find_marked, parse_label_text
 from aejax.data.memory import require_host_memory
-from aejax.data.table_columns import infer_columns, raise_problems
+from aejax.data.table_columns import Problem, infer_columns, raise_problems
 from aejax.data.table_files import TABLE_SUFFIXES, Part, is_text, table_name, table_suffix
 from aejax.data.table_roles import LABEL_FLAG, UNNAMED, Roles, TableFile, choose_roles, describe_column
 from aejax.data.table_schema import TableSchema
 from aejax.data.text_tables import TextTable, open_text_table
-from aejax.errors import InputError, list_names, require
+from aejax.errors import list_names, require
 
 
 class _Rows(NamedTuple):
@@ -71,11 +71,12 @@ def dataset_from_tables(
     roles = choose_roles(files[0], config)
     rows = _join(files, is_test, roles)
     found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
-    raise_problems(path, found.problems, rows.place_row)
+    groups, group_problems = _number_groups(rows, roles.group)
+    labels, labelled, label_problems = _read_labels(rows, roles, config, describe_column(roles.label or "", files[0]))
+    fix = "name it, or leave it out with --drop-columns"
     unnamed = [column.name for column in found.columns if UNNAMED.fullmatch(column.name)]
-    require(not unnamed, f"{path}: {list_names(unnamed)} has no name; name it, or leave it out with --drop-columns")
-    labels, labelled = _read_labels(rows, roles, config, describe_column(roles.label or "", files[0]), path)
-    groups = _number_groups(rows, roles.group, path)
+    name_problems = [Problem(f"column {name!r} has no name", fix) for name in unnamed]
+    raise_problems(path, [*found.problems, *group_problems, *name_problems, *label_problems], rows.place_row)
     require(found.columns, f"{path}: no feature columns are left besides {roles.label_source}; {LABEL_FLAG}")
     keep, row_notes = _choose_rows(found.frame, config, labelled, rows.is_test, path)
     schema = TableSchema(columns=found.columns, missing=config.missing)
@@ -173,15 +174,16 @@ def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles)
 
 
 def _read_labels(
-    rows: _Rows, roles: Roles, config: DataConfig, column: str, path: Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns labels of all rows, and which rows have one; `column` is what messages call theirs."""
+    rows: _Rows, roles: Roles, config: DataConfig, column: str
+) -> tuple[np.ndarray, np.ndarray, list[Problem]]:
+    """Returns labels of all rows, which rows have one, and problems; `column` is what messages call their column."""
     n = len(rows.frame)
     if roles.label is None:
-        return np.zeros(n, int), np.zeros(n, bool)
+        return np.zeros(n, int), np.zeros(n, bool), []
     labels = rows.frame[roles.label]
     labels = labels.astype(object) if isinstance(labels.dtype, pd.CategoricalDtype) else labels
     known = labels.notna().to_numpy()
+    problems = []
     is_text = pd.api.types.infer_dtype(labels, skipna=True) == "string"
     if is_text:
         labels = labels.str.strip()
@@ -190,11 +192,13 @@ def _read_labels(
         if too_long.any():
             row = int(labels.index[too_long.argmax()])
             text = f"{column} has a label of {len(labels[row])} characters, more than {MAX_LABEL_LENGTH}"
-            raise InputError(f"{path}: {rows.place_row(row)}, {text}; {LABEL_FLAG}")
+            problems.append(Problem(text, LABEL_FLAG, row))
+            known = known & ~too_long
     if config.unlabelled is not None:
         marked = find_marked(labels, config.unlabelled)
-        others = list_names([str(word) for word in labels[known].drop_duplicates()])
-        require(marked.any(), f"{path}: {column} is nowhere {config.unlabelled!r}; --unlabelled names one of {others}")
+        if not marked.any():
+            fix = f"--unlabelled names one of {list_names([str(word) for word in labels[known].drop_duplicates()])}"
+            problems.append(Problem(f"{column} is nowhere {config.unlabelled!r}", fix))
         known = known & ~marked
     values = labels[known].to_numpy()
     values = _parse_labels(values.astype(object), rows.file_numbers[known]) if is_text else values
@@ -204,7 +208,7 @@ def _read_labels(
         values = values[~marked]
     filled = np.full(n, values[0] if len(values) else 0, values.dtype)
     filled[known] = values
-    return filled, known
+    return filled, known, problems
 
 
 def _parse_labels(words: np.ndarray, file_numbers: np.ndarray) -> np.ndarray:
@@ -215,17 +219,17 @@ def _parse_labels(words: np.ndarray, file_numbers: np.ndarray) -> np.ndarray:
     return parse_label_text(words)
 
 
-def _number_groups(rows: _Rows, column: str | None, path: Path) -> np.ndarray | None:
-    """Returns the number of each row's group."""
+def _number_groups(rows: _Rows, column: str | None) -> tuple[np.ndarray | None, list[Problem]]:
+    """Returns the number of each row's group, and problems."""
     if column is None:
-        return None
+        return None, []
     groups = number_groups(rows.frame[column])
     missing = groups < 0
-    if missing.any():
-        place = f"{path}: {rows.place_row(int(rows.frame.index[missing.argmax()]))}, column {column!r}"
-        fix = "fill it in, or leave out --group-column"
-        raise InputError(f"{place} names no group ({missing.sum()} such cells); {fix}")
-    return groups
+    if not missing.any():
+        return groups, []
+    text = f"column {column!r} names no group ({missing.sum()} such cells)"
+    fix = "fill it in, or leave out --group-column"
+    return groups, [Problem(text, fix, int(rows.frame.index[missing.argmax()]))]
 
 
 def _choose_rows(

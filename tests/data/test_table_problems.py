@@ -32,7 +32,7 @@ from aejax.data.label_encoding import exact_array
         pytest.param(table("1,2"), "line 5 has 2 cells, expected 3", id="short line"),
         pytest.param(table("1,2,3,a"), "line 5 has 4 cells, expected 3", id="long line"),
         pytest.param(table("1,2,3,4,5"), "line 5 has 5 cells, expected 3", id="very long line"),
-        pytest.param(table(header="width,,kind"), "Unnamed: 1 has no name; name it", id="no name"),
+        pytest.param(table(header="width,,kind"), "column 'Unnamed: 1' has no name; name it", id="no name"),
         pytest.param(table(header="width,width,kind"), "2 columns are named ['width']", id="same name twice"),
         pytest.param(table().encode("utf-16")[2:], "holds NUL bytes", id="UTF-16 without a mark"),
         pytest.param("a,b\n" + "".join(f"{i},{i / 7}\n" for i in range(8)), "regression", id="regression"),
@@ -75,6 +75,39 @@ def test_all_problems_are_in_one_message(tmp_path):
     message = refusal(write(tmp_path, "\n".join(["a,b,c,d,label", *rows, "1,2", "", "1,2,3,4,5,6,7"])))
     assert "2 problems: (1) line 32 has 2 cells" in message
     assert "(2) line 34 has 7" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "config", "places"),
+    [
+        (
+            "a,b,who,label\n1,x,p,0\n2,2,,1\n3,3,q,0\n,4,q,1\n",
+            {"group_column": "who"},
+            ("line 2, column 'b' is 'x'", "line 5, column 'a' is missing", "line 3, column 'who' names no group"),
+        ),
+        (
+            "a,b,label\n1,x,0\n2,2,1\n3,3,0\n",
+            {"unlabelled": "7"},
+            ("line 2, column 'b' is 'x'", "column 'label' is nowhere '7'"),
+        ),
+        (
+            "a,,label\n1,1,0\n,2,1\n3,3,0\n",
+            {},
+            ("line 3, column 'a' is missing", "column 'Unnamed: 1' has no name"),
+        ),
+        (
+            f"a,label\n1,{'x' * 2000}\n,b\n3,c\n",
+            {},
+            ("line 3, column 'a' is missing", "line 2, column 'label' has a label of 2000 characters"),
+        ),
+    ],
+    ids=["groups", "labels", "names", "long labels"],
+)
+def test_problems_of_labels_groups_and_names_join_those_of_cells(tmp_path, text, config, places):
+    message = refusal(write(tmp_path, text), **config)
+    assert f"{len(places)} problems: " in message
+    for place in places:
+        assert place in message
 
 
 def test_a_message_has_at_most_ten_problems(tmp_path):
