@@ -255,8 +255,11 @@ def _require_trainable_classes(
     codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str
 ) -> None:
     """Requires at least two classes with enough rows of each outside the official test split."""
-    n_classes = len(names)
+    n, n_classes = np.count_nonzero(codes != UNLABELLED), len(names)
     require(n_classes >= 2, f"{source}: every label is {short_repr(names[0])}; expected at least two classes")
+    require(
+        n_classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes"
+    )
     training = codes if test_rows is None else np.delete(codes, test_rows)
     counts = np.bincount(training[training != UNLABELLED], minlength=n_classes)
     rarest = int(np.argmin(counts))

@@ -117,7 +117,7 @@ BAD_LABELS = {
     "mixed kinds": (label_at(3, "dog"), "row 3 is 'dog'"),
     "complex": (LABELS.astype(complex), "complex128"),
     "one class": (np.full(12, 4), "every label is '4'"),
-    "ids": (np.arange(12), "class '0' has 1 training rows (12 of 12 classes"),
+    "ids": (np.arange(12), "all 12 labels differ, as in a column of ids"),
     "a scarce class": ([*LABELS[:10], 7, 7], "class '7' has 2 training rows"),
 }
 BAD_EXTRAS = {
