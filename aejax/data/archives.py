@@ -62,10 +62,12 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, pat
     with archive.open(info) as stream:
         shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
         stored = info.file_size - stream.tell()
+    valid = all(type(size) is int and 0 <= size < 2**63 for size in shape)
+    require(valid, f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}")
     _reject_objects(dtype, f"{path}: {name}")
     announced = math.prod(shape) * dtype.itemsize
     require(
-        announced == stored and all(type(size) is int and 0 <= size < 2**63 for size in shape),
+        announced == stored,
         f"{path}: not an intact .npz file: {name} announces {announced} bytes and holds {stored}; {REFETCH_HINT}",
     )
     require_host_memory(announced, f"{path}: values of {name}")

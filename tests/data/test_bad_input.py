@@ -76,9 +76,10 @@ UNICODE = np.array([0x110000, 65] * 6, np.uint32).tobytes()
 CASES = {
     "npz: bytes that are no array": (*npz(b"abc"), "not an intact .npz file"),
     "npz: a header of terabytes": (*npz(announced("'<f4'", f"({10**12}, 4)")), "announces"),
-    "npz: a header beyond 64 bits": (*npz(announced("'<f4'", f"({10**30}, 4)")), "not an intact .npz file"),
+    "npz: a header beyond 64 bits": (*npz(announced("'<f4'", f"({10**30}, 4)")), "x is no .npy array"),
     "npz: nothing times a huge number": (*npz(announced("'<f4'", f"(0, {10**30})")), "not an intact .npz file"),
-    "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "not an intact .npz file"),
+    "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "x is no .npy array"),
+    "npz: negative axes": (*npz(announced("'<f4'", "(-10, -10)", bytes(400))), "x is no .npy array"),
     "npz: a hundred axes": (*npz(announced("'<f4'", f"({'1,' * 100})", bytes(4))), "not an intact .npz"),
     "npz: a header that Python warns of": (*npz(header("{'descr': 1if 1else 0}")), "not an intact .npz file"),
     "npz: a decompression bomb": (*npz(npy_bytes(np.zeros((12, AVAILABLE // 12), np.float32))), "memory has"),
