@@ -26,8 +26,9 @@ def number_groups(names: pd.Series) -> Int[np.ndarray, " n"]:
 
     Spaces around a name are no part of it, and blank text is no name.
     """
-    stripped = names.map(lambda name: name.strip() or None if isinstance(name, str) else name, na_action="ignore")
-    return pd.factorize(stripped, sort=True)[0]
+    if names.dtype.kind in "OU":  # text or categories: a call for each of millions of numbers would take a second
+        names = names.map(lambda name: name.strip() or None if isinstance(name, str) else name, na_action="ignore")
+    return pd.factorize(names, sort=True)[0]
 
 
 class GroupCounts(NamedTuple):

@@ -38,6 +38,12 @@ def test_groups_are_in_the_order_of_categories_or_numbers():
     np.testing.assert_array_equal(number_groups(pd.Series([10.0, 9.0, np.nan])), [1, 0, -1])
 
 
+@pytest.mark.parametrize("dtype", ["float64", "Float32", "datetime64[ns]", "double[pyarrow]"])
+def test_numbers_of_groups_are_not_mapped_one_by_one(dtype, monkeypatch):
+    monkeypatch.delattr(pd.Series, "map")
+    np.testing.assert_array_equal(number_groups(pd.Series([10, 9, None], dtype=dtype)), [1, 0, -1])
+
+
 @st.composite
 def labels_and_groups(draw) -> tuple[np.ndarray, np.ndarray]:
     n = draw(st.integers(12, 150))
