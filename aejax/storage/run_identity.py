@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from flax.traverse_util import flatten_dict
-
 from aejax.errors import require
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import read_results
@@ -91,7 +89,7 @@ def setting_differences(
     >>> list(setting_differences({"train": {"epochs": 30}}, {"train": {"epochs": 10}, "seeds": 2}, {"seeds": 2}))
     [(('train', 'epochs'), 30, 10)]
     """
-    left, right, default = (flatten_dict(to_jsonable(values)) for values in (there, here, defaults))
+    left, right, default = (_flatten(to_jsonable(values)) for values in (there, here, defaults))
     for path in dict.fromkeys([*right, *left]):
         old, new = (side.get(path, default.get(path)) for side in (left, right))
         if path[-1] not in PLACE_SETTINGS and old != new:
@@ -107,6 +105,13 @@ def read_saved_hashes(folder: Path, results_file: str, state_record: Mapping[str
     dataset = read_results(folder / results_file)["dataset"]
     found = {"data": dataset.get("sha256"), "stream": dataset.get("stream", {}).get("fingerprint")}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _flatten(settings: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    flat: dict[tuple[str, ...], Any] = {}
+    for name, value in settings.items():
+        flat |= _flatten(value, (*above, name)) if isinstance(value, Mapping) else {(*above, name): value}
+    return flat
 
 
 def _format(value: Any) -> str:

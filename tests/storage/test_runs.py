@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -326,3 +328,10 @@ def test_a_second_process_is_refused_until_the_first_is_gone_however_it_went(tmp
     assert read_run_state(tmp_path / "run") == "running"  # it had no time to say otherwise
     with open_run(tmp_path / "run", CONFIG) as run:
         assert run.resumed
+
+
+def test_run_folders_and_the_meeting_of_processes_need_no_jax():
+    modules = "aejax.storage.runs, aejax.storage.run_identity, aejax.experiments.rendezvous"
+    program = f"import sys, {modules}; sys.exit(str({{'jax', 'flax'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == "set()\n"
