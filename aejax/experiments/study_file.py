@@ -141,8 +141,9 @@ def make_study(content: Mapping[str, Any], folder: Path = Path()) -> Study:
         runs.append(_make_run({**shared, "label_budgets": budgets, **entry}, variant, folder))
     require(runs, "[[dataset]]: none; give at least one")
     for field in ("metric", "margin"):
-        values = sorted({str(getattr(run.config.evaluation, field)) for run in runs})
-        require(len(values) == 1, f"{field}: {' and '.join(values)}; give one for all data sets, in [defaults]")
+        values = sorted({getattr(run.config.evaluation, field) for run in runs})
+        found = " and ".join(map(str, values))
+        require(len(values) == 1, f"{field}: {found}; give one for all data sets, in [defaults]")
     questions = tuple(_make_question(entry, runs) for entry in content.get("question", []))
     names = [("[[dataset]]", run.folder) for run in runs] + [("[[question]]", question.name) for question in questions]
     for (section, name), count in Counter(names).items():

@@ -167,6 +167,11 @@ def test_the_study_of_the_manual_can_be_read(tmp_path):
     assert [run.folder for run in read_study(tmp_path / "tables.toml").runs] == ["customers", "sensors", "survey"]
 
 
+def test_a_margin_may_be_written_as_a_whole_number():
+    study = make_study({"study": {"margin": 0.0}, "dataset": [{"dataset": "wine", "margin": 0}, {"dataset": "digits"}]})
+    assert [run.config.evaluation.margin for run in study.runs] == [0, 0]
+
+
 def test_variants_follow_the_data_sets_and_have_more_methods_only_where_they_name_none():
     declared = {
         "study": {"methods": ["raw"]},
