@@ -17,7 +17,7 @@ from aejax.errors import require
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.storage.atomic_io import read_json, to_jsonable, write_json
 from aejax.storage.manifest import read_bounded
-from aejax.storage.results_schema import SCHEMAS
+from aejax.storage.results_schema import SCHEMAS, MethodSettings
 from aejax.storage.run_folder import RUN_STATE_FILE, read_run_state
 
 CHECKSUM_KEY = "checksum"
@@ -60,7 +60,7 @@ def validate_results(results: Results, path: Path) -> None:
     if kind in SCHEMAS:
         check_type(SCHEMAS[kind], results, str(path), _fix(path))
     if kind == "sweep":
-        require("method" in results["config"], f"{path}: config: field method is missing; {_fix(path)}")
+        check_type(MethodSettings, results["config"], f"{path}: config", _fix(path))
         fields = {axis["field"] for axis in results["axes"]}
         complete = results["points"] and all(fields <= point["setting"].keys() for point in results["points"])
         require(complete, f"{path}: points: a setting without a value on every axis; {_fix(path)}")

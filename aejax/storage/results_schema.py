@@ -104,6 +104,12 @@ class Against(TypedDict):
     random: str
 
 
+class MethodSettings(TypedDict):
+    """`config` of results of one kind of autoencoder."""
+
+    method: str
+
+
 class Point(Row):
     """A point of a sweep."""
 

@@ -45,6 +45,14 @@ def test_every_changed_digit_or_verdict_is_noticed_and_another_layout_is_not(tmp
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("method", [3, None])
+def test_a_sweep_of_a_method_that_is_no_text_is_rejected(method, tmp_path):
+    results = read_results(saved_results("sweep-tabular"))
+    write_results(tmp_path / "results.json", results | {"config": results["config"] | {"method": method}})
+    with pytest.raises(InputError, match=rf"results.json: config: method: expected a text, found {method};"):
+        read_results(tmp_path / "results.json")
+
+
 def test_a_run_that_has_not_finished_is_named_as_such(tmp_path):
     with open_run(tmp_path / "run", RunIdentity({})) as run:
         for state in ("running", "interrupted", "failed"):
