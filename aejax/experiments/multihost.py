@@ -102,7 +102,8 @@ def require_same_run(settings: Mapping[str, Any], hashes: Mapping[str, str]) -> 
     facts = json.dumps(to_jsonable({"settings": settings, "SHA-256 of": hashes})).encode()
     width = int(multihost_utils.process_allgather(np.int32(len(facts))).max())
     gathered = multihost_utils.process_allgather(np.frombuffer(facts.ljust(width), np.uint8))
-    raise_refusal(find_difference([json.loads(row.tobytes()) for row in np.asarray(gathered)]))
+    rows = enumerate(np.asarray(gathered))
+    raise_refusal(find_difference({index: json.loads(row.tobytes()) for index, row in rows}))
 
 
 def broadcast_from_primary(compute: Callable[[], Any], classes: RecordClasses = NO_RECORD_CLASSES) -> Any:

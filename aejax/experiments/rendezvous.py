@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from typing import Any, NamedTuple
 
 from aejax.config.run import DistributedConfig
@@ -115,9 +115,9 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def find_difference(facts: Sequence[Facts]) -> str | None:
-    """Returns what differs between process 0 and the first process that has other facts, from those of every one."""
-    for index, there in enumerate(facts):
+def find_difference(facts: Mapping[int, Facts]) -> str | None:
+    """Returns what differs between process 0 and the first process that has other facts, from those of each index."""
+    for index, there in sorted(facts.items()):
         differences = setting_differences(facts[0], there, {})
         found = [f"{path[-1]} {old!s:.40} and {new!s:.40}" for path, old, new in differences]
         if found:
@@ -136,9 +136,11 @@ def raise_refusal(problem: str | None) -> None:
 def _gather(config: DistributedConfig, deadline: float, facts: Facts) -> Rendezvous:
     """Listens in process 0 until all others have registered, and compares them."""
     assert config.num_processes is not None
-    joined: list[tuple[int, socket.socket, Facts]] = []
+    joined: list[tuple[int, socket.socket]] = []
+    registered = {0: facts}
+    problem: str | None = None
     with contextlib.ExitStack() as opened, _listen(config) as server:
-        while len(joined) < config.num_processes - 1:
+        while problem is None and len(registered) < config.num_processes:
             server.settimeout(_seconds_until(deadline))
             try:
                 link = server.accept()[0]
@@ -147,26 +149,28 @@ def _gather(config: DistributedConfig, deadline: float, facts: Facts) -> Rendezv
             link.settimeout(min(HELLO_SECONDS, _seconds_until(deadline)))
             try:
                 hello = _receive(link)
-                joined.append((int(hello["process"]), opened.enter_context(link), hello["facts"]))
+                index, there = int(hello["process"]), hello["facts"]
             except (OSError, ValueError, KeyError, TypeError):  # none of ours: a port scan, a health check
                 link.close()
-        joined.sort(key=lambda one: one[0])
-        problem = _find_problem(config, [index for index, _, _ in joined])
-        problem = problem or find_difference([facts, *(there for _, _, there in joined)])
-        for _, link, _ in joined:
+                continue
+            joined.append((index, opened.enter_context(link)))
+            if index in registered:
+                problem = f"two processes have --process-id {index}; give each its own"
+            elif not isinstance(there, Mapping):
+                problem = f"process {index} runs another version; start all with the same code"
+            registered[index] = there
+        problem = problem or find_difference(registered) or _find_absent(config, registered)
+        for _, link in joined:
             with contextlib.suppress(OSError):
                 _send(link, {REFUSAL: problem})
         raise_refusal(problem)
         opened.pop_all()
-    return Rendezvous({index: link for index, link, _ in joined})
+    return Rendezvous(dict(joined))
 
 
-def _find_problem(config: DistributedConfig, joined: Sequence[int]) -> str | None:
-    """Returns which process is missing or there twice, if any, of those that have joined process 0."""
-    for index in joined:
-        if joined.count(index) > 1:
-            return f"two processes have --process-id {index}; give each its own"
-    absent = [str(index) for index in range(1, config.num_processes or 1) if index not in joined]
+def _find_absent(config: DistributedConfig, registered: Container[int]) -> str | None:
+    """Returns which processes have not registered with process 0 in time, if any."""
+    absent = [str(index) for index in range(config.num_processes or 1) if index not in registered]
     missing = f"no answer from process {', '.join(absent)} within --join-timeout {config.join_timeout}; start it, too"
     return missing if absent else None
 

@@ -1,6 +1,7 @@
 """Processes meet before JAX starts: those that do not fit together end with one line, in time, in all processes."""
 
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -65,6 +66,45 @@ def test_processes_that_differ_all_say_in_what():
     assert said[0] == said[1]
     difference = "aejax 1 and 2; seeds 3 and 4; epochs None and 2; and 1 more"
     assert said[0].startswith(f"--distributed: process 0 and process 1 differ: {difference};")
+
+
+@pytest.mark.parametrize("counts", [(2, 3), (3, 2)])
+def test_processes_of_different_numbers_are_told_so(counts):
+    port, (here, there) = free_port(), counts
+    configs = [process(0, port, here, timeout=1), process(there - 1, port, there, timeout=5)]
+    said, seconds = meet_in_threads(configs, [{"shape": {"processes": count}} for count in counts])
+    assert said[0] == said[1]
+    assert said[0].startswith(f"--distributed: process 0 and process {there - 1} differ: processes {here} and {there};")
+    assert seconds < 4
+
+
+def connect(port):
+    """A connection to process 0, as soon as it listens."""
+    while True:
+        try:
+            return socket.create_connection(("localhost", port))
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("hellos", "problem"),
+    [
+        ([{"process": 1, "facts": FACTS}] * 2, "two processes have --process-id 1"),
+        ([{"process": 0, "facts": FACTS}], "two processes have --process-id 0"),
+        ([{"process": 1, "facts": [1]}], "process 1 runs another version"),
+    ],
+)
+def test_a_process_that_cannot_be_of_the_run_ends_the_meeting_at_once(hellos, problem):
+    port, began = free_port(), time.monotonic()
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as opened:
+        primary = pool.submit(outcome, meet, process(0, port, 4, timeout=20), FACTS)
+        links = [opened.enter_context(connect(port)) for _ in hellos]
+        for link, hello in zip(links, hellos, strict=True):
+            link.sendall(json.dumps(hello).encode() + b"\n")
+        assert primary.result().startswith(f"--distributed: {problem}; ")
+        assert all(problem in link.makefile().readline() for link in links)
+    assert time.monotonic() - began < 10
 
 
 def test_a_missing_process_is_named_within_the_timeout():
@@ -132,13 +172,8 @@ def test_a_stranger_that_connects_first_does_not_disturb():
     port = free_port()
     with ThreadPoolExecutor(2) as pool:
         primary = pool.submit(meet, process(0, port), FACTS)
-        while True:
-            try:
-                with socket.create_connection(("localhost", port)) as stranger:
-                    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
-                    break
-            except ConnectionRefusedError:
-                time.sleep(0.01)
+        with connect(port) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
         met = [meet(process(1, port), FACTS), primary.result()]
     assert all(isinstance(one, rendezvous.Rendezvous) for one in met)
     close(met)
