@@ -2,7 +2,9 @@
 
 import dataclasses
 import pickle
+from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from aejax.autoencoders.deterministic import undercomplete
+from aejax.autoencoders.spec import reconstruction_spec
 from aejax.errors import InputError
 from aejax.estimators import AutoencoderClassifier, AutoencoderTransformer
 from aejax.methods.registry import register_kind
@@ -65,6 +68,25 @@ def test_a_search_over_a_pipeline_compiles_equal_shapes_once():
     search = GridSearchCV(pipeline, grid, cv=3).fit(X.iloc[:177], Y.iloc[:177])
     assert not [event for event in compiled if event == "/jax/core/compile/backend_compile_duration"]
     assert search.best_score_ > 0.5
+
+
+def test_a_kind_with_a_lambda_is_compiled_once():
+    class Encoder(nn.Module):
+        activation: Callable
+
+        @nn.compact
+        def __call__(self, inputs, *, train):
+            return self.activation(nn.Dense(3)(inputs))
+
+    def make(problem):
+        encoder = Encoder(lambda outputs: outputs / 2)  # equal to no other one
+        return reconstruction_spec(problem, dataclasses.replace(problem.autoencoder, encoder=encoder))
+
+    register_kind("with-lambda", make)
+    fitted = AutoencoderTransformer("with-lambda", epochs=1, n_components=3, **SMALL).fit(X)
+    fitted.transform(X)
+    with jax.no_tracing():
+        fitted.transform(X)
 
 
 def test_early_stopping_keeps_the_lowest_validation_loss():

@@ -24,7 +24,7 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods.autoencoders import autoencoder_method
+from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 
@@ -67,7 +67,8 @@ class FittedAutoencoder:
 
     @property
     def _model(self) -> Autoencoder:
-        return find_kind(self.kind)(self.problem).model
+        """The same object each time, so that its programs are compiled once."""
+        return make_cached_spec(find_kind(self.kind), self.problem).model
 
     def _centre(self, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
         """Returns inputs as the training stored them."""
