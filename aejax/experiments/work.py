@@ -32,6 +32,7 @@ PROBE_VALUES_PER_SECOND = 1.1e7  # examples x (width + 20) x classes
 COMPILE_SECONDS, PROBE_SECONDS, DIAGNOSE_SECONDS, STATISTICS_SECONDS, FIGURE_SECONDS = 2.0, 1.0, 0.5, 1.0, 5.0
 LONG_SECONDS = 2 * 86_400
 BYTES_PER_FEATURE = 4
+SMALL = 20_000  # widest layer times seeds, below which no training needs gigabytes and none is measured
 NO_SCHEDULE: dict[str, Any] = {"schedule": "constant", "warmup_epochs": 0.0}
 STATISTICS, FIGURES = "statistics", "figures"  # parts at the end of a run
 
@@ -135,6 +136,8 @@ def end_of_run(figures: int) -> list[Work]:
 
 def require_training_memory(experiment: Experiment, methods: Mapping[str, Method]) -> None:
     """Raises `InputError` with the sizes if the training of a method cannot fit into memory."""
+    if _widest(experiment) * experiment.plan.seeds < SMALL:
+        return
     available = available_host_memory()
     for name, method in methods.items():
         is_on_host = method.fit_predict is not None or method.make_features is not None
@@ -159,6 +162,13 @@ def training_bytes(experiment: Experiment, method: Method) -> int:
         state = _count_bytes(jax.eval_shape(lambda leaves: init_progress(leaves, optimizer), variables))
     at_once = min(plan.seeds, plan.mesh.size)
     return plan.seeds * state + at_once * (2 * weights + BYTES_PER_FEATURE * n_rows * width)
+
+
+def _widest(experiment: Experiment) -> int:
+    """Returns the width of the widest layer of any kind."""
+    settings = [value if isinstance(value, tuple) else (value,) for value in vars(experiment.config.model).values()]
+    widths = [value for values in settings for value in values if isinstance(value, int)]
+    return max([math.prod(experiment.dataset.example_shape), *widths])
 
 
 def _count_bytes(tree: Any) -> int:

@@ -15,6 +15,7 @@ from aejax.experiments.pretrain import design_pretraining, prepare_pretraining
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.training import init_variables
 from aejax.experiments.work import training_bytes
+from aejax.methods.external import precomputed
 
 GIB = 1 << 30
 
@@ -39,6 +40,17 @@ def test_what_is_trained_alone_is_refused_as_well(monkeypatch):
     monkeypatch.setattr(work, "available_host_memory", lambda: 1 << 20)
     with pytest.raises(InputError, match="this training: 2 seeds need"):
         init_variables(experiment, methods["vae"])
+
+
+def test_small_models_and_features_made_elsewhere_are_not_measured(monkeypatch):
+    measured = []
+    monkeypatch.setattr(work, "training_bytes", lambda _, method: measured.append(method) or 0)
+    prepare()
+    assert measured == []
+    wide, methods = prepare(hidden=(20_000,))
+    assert measured == [*methods.values()]
+    work.require_training_memory(wide, {"mine": precomputed(wide.dataset.inputs).as_method()})
+    assert len(measured) == len(methods)
 
 
 def test_a_training_needs_its_weights_four_times_and_two_for_an_update():
