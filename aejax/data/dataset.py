@@ -187,10 +187,14 @@ def _to_storage_dtype(
     if storage_dtype(numbers.dtype) == np.uint8:
         return np.ascontiguousarray(numbers, np.uint8)
     with np.errstate(over="ignore"):
-        stored = np.ascontiguousarray(numbers if offsets is None else numbers - offsets, np.float32)
-    invalid = ~np.isfinite(stored)
-    if allow_missing:
-        invalid &= ~np.isnan(stored)
+        if offsets is None:
+            stored = np.ascontiguousarray(numbers, np.float32)
+        else:  # differences of float64, without a copy of them
+            stored = np.subtract(numbers, offsets, out=np.empty(numbers.shape, np.float32), casting="unsafe")
+    low, high = (np.fmin, np.fmax) if allow_missing else (np.minimum, np.maximum)
+    if np.isfinite([low.reduce(stored, axis=None), high.reduce(stored, axis=None)]).all():
+        return stored  # most data, for which no mask is made
+    invalid = np.isinf(stored) if allow_missing else ~np.isfinite(stored)
     if invalid.any():
         row, *position = map(int, np.unravel_index(np.argmax(invalid), invalid.shape))
         value = numbers[row, *position].item()

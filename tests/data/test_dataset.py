@@ -1,10 +1,13 @@
 """`make_dataset` converts without loss, or rejects with the name of what is wrong."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from expected_errors import error_message
 
 from aejax.data.dataset import make_dataset
+from aejax.data.table_schema import Column, TableSchema
 
 LABELS = np.array([0, 1] * 6)
 TABLE = np.arange(36, dtype=np.float32).reshape(12, 3)
@@ -148,3 +151,28 @@ def test_bad_data_are_rejected_by_name(changes, mentioned):
     message = error_message(make_dataset, "t", source="SOURCE", **arguments)
     assert mentioned in message
     assert message.startswith("SOURCE: ")
+
+
+@pytest.mark.parametrize("offset", [0, 2**27])
+def test_a_table_is_converted_without_a_copy_in_float64_or_a_mask(offset):
+    numbers = np.random.default_rng(0).normal(size=(1 << 12, 256))
+    numbers[:, 0] = offset + np.round(numbers[:, 0] * 100)
+    tracemalloc.start()
+    try:
+        dataset = make_dataset("t", numbers, np.arange(len(numbers)) % 2, source="t")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    expected = numbers if dataset.offsets is None else numbers - dataset.offsets
+    assert (dataset.offsets is None) == (offset == 0)
+    np.testing.assert_array_equal(dataset.inputs, expected.astype(np.float32))
+    assert peak < 1.2 * dataset.inputs.nbytes
+
+
+def test_infinite_values_are_rejected_where_others_are_missing():
+    table = TableSchema(columns=tuple(Column(name=name, kind="number") for name in "abc"), missing="mean")
+    numbers = with_value(np.nan)
+    assert np.isnan(make_dataset("t", numbers, LABELS, source="t", table=table).inputs).sum() == 1
+    numbers[9, 0] = -np.inf
+    message = error_message(make_dataset, "t", numbers, LABELS, source="t", table=table)
+    assert "row 9, column 0 is -inf, not finite (1 such" in message
