@@ -1,6 +1,8 @@
-"""What a reader understood of its source: layout, label, notes and warnings."""
+"""What a reader understood of its source: layout, label, notes and warnings; and the training data of an encoder."""
 
 import dataclasses
+
+from aejax.data.table_schema import TableSchema
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -11,3 +13,11 @@ class DataDescription:
     layout: str = ""  # "CSV with header, comma-separated", "images 28x28x1, channels last"
     notes: tuple[str, ...] = ()  # what was chosen, dropped or encoded: one short phrase each
     warnings: tuple[str, ...] = ()  # suspicions: each a sentence that ends with the flag that acts on it
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The dataset that a published encoder was trained on."""
+
+    dataset_sha256: str = ""  # empty: not known
+    table: TableSchema | None = None  # its columns, if it was a table

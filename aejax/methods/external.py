@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from aejax.data.description import TrainingData
 from aejax.data.leakage import LeakageError
 from aejax.data.table_schema import TableSchema
 from aejax.errors import require
@@ -122,8 +123,12 @@ def encoder(function: Any, batch_size: int = 256) -> Representation:
         make, given = functools.partial(_fit_and_transform, function), clone(function, safe=False)
     else:
         make, given = functools.partial(_apply, function, batch_size), function
-    dataset_sha256, table = getattr(function, "trained_on", ("", None))  # of encoders that this package published
-    return Representation(make, function_sha256=hash_function(given), dataset_sha256=dataset_sha256, table=table)
+    data = getattr(function, "trained_on", None)
+    if not isinstance(data, TrainingData):  # that of an encoder that this package did not publish
+        data = TrainingData()
+    return Representation(
+        make, function_sha256=hash_function(given), dataset_sha256=data.dataset_sha256, table=data.table
+    )
 
 
 def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray, "trainings n width"]:

@@ -16,9 +16,9 @@ from jaxtyping import Array, Float
 
 from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
+from aejax.data.description import TrainingData
 from aejax.data.input_encoding import InputEncoding, RawInputs
 from aejax.data.scalers import Scaler, apply_scaler
-from aejax.data.table_schema import TableSchema
 from aejax.errors import InputError, require, summarize_error
 from aejax.models.autoencoder import Autoencoder
 from aejax.storage.encoder_metadata import METADATA_FILE, EncoderMetadata, read_metadata
@@ -70,9 +70,9 @@ class PretrainedEncoder:
         return self.metadata.seeds
 
     @property
-    def trained_on(self) -> tuple[str, TableSchema | None]:
-        """SHA-256 of the dataset that it was trained on, and the columns if that was a table."""
-        return self.metadata.origin.dataset_sha256, self.metadata.preprocessing.table
+    def trained_on(self) -> TrainingData:
+        """The dataset that it was trained on."""
+        return TrainingData(self.metadata.origin.dataset_sha256, self.metadata.preprocessing.table)
 
     def __call__(self, inputs: RawInputs) -> Float[Array, "..."]:
         """Returns the codes of raw inputs.

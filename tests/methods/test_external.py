@@ -68,6 +68,16 @@ class Projection:
         return (inputs - self.mean)[:, :2]
 
 
+@pytest.mark.parametrize("trained_on", ["imagenet", ("imagenet", 1000), None])
+def test_an_encoder_may_have_any_attribute_of_its_own(trained_on):
+    def encode(inputs):
+        return inputs
+
+    encode.trained_on = trained_on
+    representation = encoder(encode)
+    assert (representation.dataset_sha256, representation.table) == ("", None)
+
+
 @pytest.mark.parametrize("transformer", [PCA, Projection])
 def test_a_transformer_is_fitted_on_each_trainings_rows_only(transformer):
     seen = []
