@@ -4,6 +4,7 @@ Each is resumed and skipped like any other run. What a variation does not change
 or of the number of labels trains no autoencoder, one of penalties trains the kinds that have one.
 """
 
+import contextlib
 import dataclasses
 import functools
 import shutil
@@ -30,7 +31,7 @@ from aejax.report.run_page import FigureFiles, rewrite_pages
 from aejax.report.style import describe_design
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import read_results, write_results
-from aejax.storage.run_folder import RESULTS_FILE, require_in_place
+from aejax.storage.run_folder import CONFIG_FILE, RESULTS_FILE, remove_with_empty_parents, require_in_place
 from aejax.storage.run_identity import setting_differences
 
 Scope = Literal["probe", "labels", "penalty", "data"]
@@ -200,11 +201,26 @@ def _run_variations(
         keep = source is None and variation.keeps_training
         if source is not None and variation.scope != "data":
             varied = varied._replace(earlier=source.earlier_run(design, variation))
-        broadcast_from_primary(functools.partial(require_in_place, out, None))  # a variation would make it again
-        results = run_comparison(varied._replace(keep_results=keep), folder, console, resumed, time.perf_counter())
+        with _guard_run(out, folder):
+            results = run_comparison(varied._replace(keep_results=keep), folder, console, resumed, time.perf_counter())
         if keep and broadcast_from_primary((folder / RESULT_CACHE_DIR).exists):  # not kept if it had finished before
             source = Source(folder, results, variation)
         yield variation.name, results
+
+
+@contextlib.contextmanager
+def _guard_run(out: Path, folder: Path) -> Iterator[None]:
+    """Raises `InputError` if a run is deleted before or while a variation fills a folder in it, which is deleted then.
+
+    The variation makes its folder with missing parents, so that the run's would be made again without the run.
+    """
+    broadcast_from_primary(functools.partial(require_in_place, out, None))
+    try:
+        yield
+    finally:
+        if is_primary() and not (out / CONFIG_FILE).exists():
+            remove_with_empty_parents(folder, out)
+            require_in_place(out, None)
 
 
 def _vary(design: ComparisonDesign, analysis: Analysis, variation: Variation) -> ComparisonDesign:

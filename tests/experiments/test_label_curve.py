@@ -50,7 +50,14 @@ def test_a_budget_equals_a_comparison_with_its_labels_and_trains_no_autoencoder(
 
 
 def test_a_folder_that_is_taken_away_between_two_runs_is_not_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("aejax.experiments.varied_runs.run_comparison", lambda *_: {"dataset": {"split_sha256": ""}})
+    def run_comparison(design, folder, *_):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        (folder / "found").mkdir(parents=True)
+        if folder.name == "run":
+            (folder / "config.json").touch()
+        return {"dataset": {"split_sha256": ""}}
+
+    monkeypatch.setattr("aejax.experiments.varied_runs.run_comparison", run_comparison)
     design = load_comparison(CONFIG)
     analyses = [analyze_label_curve(design, BUDGETS, None)]
     with pytest.raises(InputError, match="run: was moved or deleted while this process filled it"):
