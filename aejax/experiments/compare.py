@@ -53,6 +53,7 @@ from aejax.report.style import describe_design
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.results_file import write_results
 from aejax.storage.run_folder import RESULTS_FILE
+from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import Run
 
 
@@ -80,6 +81,11 @@ class ComparisonDesign(NamedTuple):
     figures: bool = True
     representations: Mapping[str, Representation] = MappingProxyType({})  # of the user's, by name
     merged: Sequence[Path] = ()  # folders of shards with the results of all methods
+
+    @property
+    def identity(self) -> RunIdentity:
+        """The identity of its run."""
+        return identify_run(self.config, self.dataset, self.config.methods, self.representations)
 
     @property
     def trained(self) -> dict[str, Method]:
@@ -158,7 +164,7 @@ def run_comparison(
         experiment, fill = prepare_comparison(design, reporter), _compare if shard is None else _fill_shard
         return lambda run, cache: fill(open_experiment(experiment, run, cache), design, run)
 
-    job = Job(identify_run(design.config, design.dataset, design.config.methods, design.representations), prepare)
+    job = Job(design.identity, prepare)
     if design.keep_results:
         job = job._replace(remove=tuple(name for name in job.remove if name != RESULT_CACHE_DIR))
     return run_job(job if shard is None else make_shard_job(job), out, console, checkpoint, start_time)

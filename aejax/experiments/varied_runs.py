@@ -30,9 +30,10 @@ from aejax.report.results import Results
 from aejax.report.run_page import FigureFiles, rewrite_pages
 from aejax.report.style import describe_design
 from aejax.storage.atomic_io import to_jsonable
-from aejax.storage.results_file import read_results, write_results
+from aejax.storage.results_file import write_results
 from aejax.storage.run_folder import CONFIG_FILE, RESULTS_FILE, remove_with_empty_parents, require_in_place
 from aejax.storage.run_identity import setting_differences
+from aejax.storage.runs import load_finished_results
 
 Scope = Literal["probe", "labels", "penalty", "data"]
 """What a variation changes: probes, all classifiers, some trainings, or everything."""
@@ -155,11 +156,11 @@ def run_with_analyses(
     for analysis in analyses:
         require(design.config.shard is None, f"{analysis.flag}: is about the run of all shards; leave out --shard")
     designs = [[_vary(design, analysis, variation) for variation in analysis.variations] for analysis in analyses]
-    finished = (out / RESULTS_FILE).exists() and not checkpoint.overwrite
-    kept = broadcast_from_primary(lambda: not finished or (out / RESULT_CACHE_DIR).exists())
-    saved = broadcast_from_primary(lambda: read_results(out / RESULTS_FILE) if finished else {})
+    load = functools.partial(load_finished_results, out, design.identity, overwrite=checkpoint.overwrite)
+    saved = broadcast_from_primary(lambda: load() if analyses else None)
+    kept = broadcast_from_primary(lambda: saved is None or (out / RESULT_CACHE_DIR).exists())
     for analysis in analyses:
-        if not analysis.is_complete(saved):
+        if not analysis.is_complete(saved or {}):
             console.print(_announce(design, analysis, kept), highlight=False, soft_wrap=True)
     results = run_comparison(design._replace(keep_results=bool(analyses)), out, console, checkpoint, start_time)
     for analysis, varied_designs in zip(analyses, designs, strict=True):

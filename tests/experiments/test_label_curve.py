@@ -12,7 +12,7 @@ from preparing import configure
 from rich.console import Console
 
 import aejax
-from aejax.config import CheckpointConfig
+from aejax.config import CheckpointConfig, to_dict
 from aejax.data.splits import make_split
 from aejax.errors import InputError
 from aejax.experiments.compare import compare, load_comparison
@@ -23,6 +23,7 @@ from aejax.report.comparison_figures import plot_label_curve
 from aejax.report.comparison_table import render_comparison_terminal
 from aejax.report.findings import describe_gain, describe_label_curve
 from aejax.report.method_tables import budgets_table
+from aejax.storage.atomic_io import write_json
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
@@ -63,6 +64,18 @@ def test_a_folder_that_is_taken_away_between_two_runs_is_not_made_again(tmp_path
     with pytest.raises(InputError, match="run: was moved or deleted while this process filled it"):
         run_with_analyses(design, analyses, tmp_path / "run", quiet(), CheckpointConfig(), 0.0)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("budgets", [[], BUDGETS])
+def test_a_folder_is_known_to_be_of_this_run_before_its_results_are_read(budgets, tmp_path):
+    design = load_comparison(CONFIG)
+    analyses = [analyze_label_curve(design, budgets, None)] if budgets else []
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(InputError, match="holds other files and no run; give another --out"):
+        run_with_analyses(design, analyses, tmp_path, quiet(), CheckpointConfig(), 0.0)
+    write_json(tmp_path / "config.json", to_dict(dataclasses.replace(design.config, seeds=2)))
+    with pytest.raises(InputError, match=r"holds another run \(seeds 2 there, 5 here"):
+        run_with_analyses(design, analyses, tmp_path, quiet(), CheckpointConfig(), 0.0)
 
 
 def test_curves_end_at_the_run_with_all_labels(run):
