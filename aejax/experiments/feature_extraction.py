@@ -20,13 +20,13 @@ ApplyFn = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ...
 
 
 @cached_jit
-def row_program(plan: Plan, apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a program that applies a function to the scaled examples of each seed's rows."""
+def row_program(plan: Plan, apply: Callable[..., Any], shared_rows: bool = False) -> Callable[..., Any]:
+    """Returns a program that applies a function to the scaled examples of each seed's rows, or of the same rows."""
 
     def apply_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
         return map_rows(lambda batch: apply(variables, batch.inputs), examples, scaler, rows)
 
-    return plan.map_seeds(apply_seed, replicated_argnums=(3,))
+    return plan.map_seeds(apply_seed, replicated_argnums=(2, 3) if shared_rows else (3,))
 
 
 def apply_to_test_rows(
@@ -83,10 +83,10 @@ def extract_features(
         return ExtractedFeatures(seed_chunk.plan.replicate(given), seed_chunk.shard(Scaler(0 * ones, ones)))
     if given is not None:
         return ExtractedFeatures(seed_chunk.shard(given))
-    program = row_program(seed_chunk.plan, method.encode)
-    every_row = np.tile(np.arange(len(experiment.dataset.labels), dtype=np.int32), (experiment.plan.seeds, 1))
-    arguments = seed_chunk.shard((variables, experiment.scaler, every_row))
-    return ExtractedFeatures(program(*arguments, experiment.examples))
+    program = row_program(seed_chunk.plan, method.encode, shared_rows=True)
+    every_row = seed_chunk.plan.replicate(np.arange(len(experiment.dataset.labels), dtype=np.int32))
+    arguments = seed_chunk.shard((variables, experiment.scaler))
+    return ExtractedFeatures(program(*arguments, every_row, experiment.examples))
 
 
 _apply_scaler = jax.jit(apply_scaler)
