@@ -21,7 +21,8 @@ from aejax.report.style import (
     with_style,
 )
 
-ERROR_FLOOR_FACTOR = 4.0  # the axis begins at the least error of a point over this factor, or above
+# Smaller errors than the least error of a point over this factor are drawn there.
+ERROR_FLOOR_FACTOR = 4.0
 LABEL_MERGE_DISTANCE = 13.0  # typographic points; closer marks of a series share a label
 SERIES_COLORS = (PRIMARY_COLOR, SECONDARY_COLOR, *CLASS_COLORS[1:])
 
@@ -51,21 +52,18 @@ def plot_tradeoff(results: Results) -> Figure:
 
     Points are joined along the first axis and labelled by its value; principal components of the same widths are the
     grey series; the raw inputs, which have no error, are a line. A ring marks the point that validation rows choose.
-    Components whose error is far below that of any point, as when the data have no more dimensions, lie beyond the left
-    edge.
+    Components whose error is far below that of any point, as when the data have no more dimensions, are drawn at the
+    left edge.
     """
     figure = make_figure(5.2)
     axes = figure.add_subplot()
     kind, metric = results["config"]["method"], verdict_metric(results)
     drawn = make_series(results)
-    errors = [mark.error for series in drawn for mark in series.points]
-    of_points = [mark.error for series in drawn for mark in series.points if not series.is_reference]
-    error_floor = min(of_points, default=0.0) / ERROR_FLOOR_FACTOR
-    set_log_scale(axes, "x", [error for error in errors if error >= error_floor], 3)
+    errors = [mark.error for series in drawn for mark in series.points if not series.is_reference]
+    error_floor = min(errors, default=0.0) / ERROR_FLOOR_FACTOR
+    set_log_scale(axes, "x", [max(mark.error, error_floor) for series in drawn for mark in series.points], 3)
     for series in drawn:
-        _draw_series(axes, series)
-    left, right = axes.get_xlim()
-    axes.set_xlim(max(left, error_floor), min(right, 1.3 * max(errors, default=1.0)))
+        _draw_series(axes, series, error_floor)
     _mark_selected(axes, results)
     _draw_raw(axes, metric, _raw_inputs(results)[metric.field])
     better = "up" if metric.higher_is_better else "down"
@@ -76,7 +74,7 @@ def plot_tradeoff(results: Results) -> Figure:
     axes.grid()
     figure.legend(loc="outside lower center", ncols=3)
     for series in drawn:
-        _draw_labels(axes, series)
+        _draw_labels(axes, series, error_floor)
     return figure
 
 
@@ -118,22 +116,33 @@ def make_plot_point(metric: VerdictMetric, entry: Results, label: str) -> PlotPo
     return PlotPoint(label, error_mean, metric.scale * score_mean, *intervals)
 
 
-def _draw_series(axes: Axes, series: PlotSeries) -> None:
-    places = [mark.error for mark in series.points], [mark.score for mark in series.points]
-    style = "o--" if series.is_reference else "o-"
-    axes.plot(*places, style, color=series.color, markersize=5, linewidth=1, label=series.name)
-    faint: dict[str, Any] = {"color": series.color, "linewidth": 0.9, "alpha": 0.55}
-    for mark in series.points:
-        axes.plot([mark.error] * len(mark.score_interval), mark.score_interval, **faint)
-        axes.plot(mark.error_interval, [mark.score] * len(mark.error_interval), **faint)
+def _draw_series(axes: Axes, series: PlotSeries, error_floor: float) -> None:
+    color, style = series.color, "--" if series.is_reference else "-"
+    across = [max(mark.error, error_floor) for mark in series.points]
+    axes.plot(across, [mark.score for mark in series.points], style, color=color, linewidth=1, alpha=0.7)
+    for is_inside, marker, label in (
+        (True, "o", series.name),
+        (False, "<", f"the same, error below {error_floor:.1g}"),
+    ):
+        shown = [mark for mark in series.points if (mark.error >= error_floor) == is_inside]
+        if shown:
+            places = [max(mark.error, error_floor) for mark in shown], [mark.score for mark in shown]
+            axes.plot(*places, marker, color=color, markersize=5, label=label, lw=0)
+    faint: dict[str, Any] = {"color": color, "linewidth": 0.9, "alpha": 0.55}
+    for mark, x in zip(series.points, across, strict=True):
+        axes.plot([x] * len(mark.score_interval), mark.score_interval, **faint)
+        if mark.error_interval and mark.error >= error_floor:
+            # An interval that reaches 0 cannot be drawn on a log scale.
+            low = max(mark.error_interval[0], x / ERROR_FLOOR_FACTOR)
+            axes.plot([low, mark.error_interval[1]], [mark.score] * 2, **faint)
 
 
-def _draw_labels(axes: Axes, series: PlotSeries) -> None:
+def _draw_labels(axes: Axes, series: PlotSeries, error_floor: float) -> None:
     """Writes a label next to each mark, joined for marks that are close, once the scales are known."""
     to_print = 72 / axes.figure.dpi
     joined: list[tuple[list[str], tuple[float, float]]] = []
     for mark in series.points:
-        place = (mark.error, mark.score)
+        place = (max(mark.error, error_floor), mark.score)
         if joined:
             across, up = to_print * (axes.transData.transform(place) - axes.transData.transform(joined[-1][1]))
             if max(abs(across), abs(up)) < LABEL_MERGE_DISTANCE:

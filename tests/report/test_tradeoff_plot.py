@@ -1,5 +1,7 @@
 """The marks of the trade-off figure are the numbers of the results."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -72,9 +74,22 @@ def test_a_line_follows_the_first_axis_and_there_is_one_for_each_value_of_the_ot
     ]
 
 
-def test_a_rounding_error_does_not_stretch_the_axis(sweep_results):
+def test_a_rounding_error_is_drawn_at_the_edge_and_does_not_stretch_the_axis(sweep_results):
     (axes,) = plot_tradeoff(sweep_results).axes
-    assert 0.01 / ERROR_FLOOR_FACTOR <= axes.get_xlim()[0] < 0.01
+    assert axes.get_xlim()[0] > 0.01 / ERROR_FLOOR_FACTOR / 3
+    edge = next(line for line in axes.get_lines() if str(line.get_label()).startswith("the same, error below"))
+    np.testing.assert_allclose(edge.get_xydata(), [[0.01 / ERROR_FLOOR_FACTOR, 90.0]])
+    assert {"2", "4"} <= {text.get_text() for text in axes.texts if text.get_color() == edge.get_color()}
+
+
+def test_errors_that_are_all_0_are_drawn_without_a_warning(sweep_results):
+    for row in [*sweep_results["points"], *sweep_results["references"]]:
+        if row["reconstruction_mse"]:
+            row["reconstruction_mse"] = summary(np.zeros(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (axes,) = plot_tradeoff(sweep_results).axes
+    assert not any("error below" in label for label in axes.get_legend_handles_labels()[1])
 
 
 def test_the_ring_is_around_the_chosen_point_and_the_line_is_at_the_raw_inputs(sweep_results):
