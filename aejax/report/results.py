@@ -63,12 +63,13 @@ def best_method(results: Results, *, control: bool) -> Results | None:
 
 
 def first_controls(results: Results, method: str) -> dict[str, str]:
-    """Returns the first control of each kind that a method was compared with, by the first part of its name.
+    """Returns the first control of each sort that a method was compared with, by the first part of its name.
 
-    An untrained encoder of the method's own kind is before others; a random projection is none.
+    One with the architecture of the method itself, such as `random-vae` or `supervised-vae` for `vae`, is before
+    others; a random projection is no untrained encoder.
     """
     rows = [row for row in results["comparisons"] if row["method"] == method and not is_versus(row)]
-    ordered = sorted((row["baseline"] for row in rows), key=lambda name: not name.endswith(f"-{method}"))
+    ordered = sorted((row["baseline"] for row in rows), key=lambda name: name != f"{name.split('-')[0]}-{method}")
     return {name.split("-")[0]: name for name in reversed(ordered) if name != "random-projection"}
 
 

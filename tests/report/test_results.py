@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from aejax.errors import InputError
-from aejax.report.results import best_method, is_control, is_permuted, with_roles
+from aejax.report.results import best_method, first_controls, is_control, is_permuted, with_roles
 from aejax.storage.results_file import validate_results
 
 
@@ -53,6 +53,19 @@ def test_roles_decide_what_is_a_control_whatever_the_name(results):
     results["methods"][-2]["test_accuracy"]["mean"] = float("nan")
     assert best_method(results, control=True)["name"] == "pca"
     assert best_method(results, control=False)["name"] == "denoising"
+
+
+@pytest.mark.parametrize(
+    ("method", "others"),
+    [("vae", "supervised-conv-vae"), ("vae", "supervised-beta-vae"), ("denoising", "supervised-conv-denoising")],
+)
+def test_the_control_of_a_kind_is_its_own_and_not_one_whose_name_ends_alike(method, others):
+    def of(*baselines):
+        return first_controls({"comparisons": [{"method": method, "baseline": name} for name in baselines]}, method)
+
+    assert of("supervised", others)["supervised"] == "supervised"
+    own = f"supervised-{method}"
+    assert of("supervised", others, own)["supervised"] == of(own, others)["supervised"] == own
 
 
 def test_results_of_version_0_1_0_have_the_roles_of_their_names(results):
