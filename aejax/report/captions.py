@@ -1,5 +1,7 @@
 """Captions and warnings of the tables of comparisons and sweeps."""
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, minimum_trainings
@@ -134,12 +136,16 @@ def _test_sentences(results: Results) -> list[str]:
     sentences = [f"Over seeds alone: {refers}."] if refers else []
     if "ci95_adjusted" in comparisons[0]:
         return [*sentences, _describe_verdicts(results, comparisons[0]["test"])]
-    return [
-        *sentences,
+    sentences += [
         f"p: {comparisons[0]['test']}; p crossed: for the interval over seeds and examples. Both are adjusted by Holm "
         "over the comparisons of one autoencoder; better and worse require both below .05.",
         f"Equivalence margin: {metric.scale * margin:g} {metric.difference_unit}.",
     ]
+    family, n_seeds = max(Counter(row["method"] for row in comparisons).values()), count_seeds(results)
+    if n_seeds > 1 and 2 * family / 2**n_seeds >= 0.05:
+        required = math.ceil(math.log2(2 * family / 0.05))
+        sentences.append(f"With {family} comparisons of one autoencoder, p below .05 requires {required} seeds.")
+    return sentences
 
 
 def _describe_verdicts(results: Results, test: str) -> str:

@@ -195,6 +195,17 @@ def test_the_calibration_table_names_the_worst_class_and_failed_seeds(results):
     assert row.split(" | ")[4:6] == [MISSING, MISSING]
 
 
+@pytest.mark.parametrize(("seeds", "too_few"), [(10, False), (7, True)])
+def test_the_caption_names_the_seeds_that_a_family_of_comparisons_requires(results, seeds, too_few):
+    results["margin"] = 0.01
+    for comparison in results["comparisons"]:  # as of version 0.1.0, without adjusted intervals
+        comparison["test"] = "sign-flip over seeds"
+    for method in results["methods"]:
+        method["test_accuracy"]["per_seed"] = method["test_accuracy"]["per_seed"][:seeds]
+    sentence = "With 4 comparisons of one autoencoder, p below .05 requires 8 seeds."
+    assert (sentence in render_comparison_markdown(results)) == too_few
+
+
 def test_the_representation_table_has_the_means_of_every_metric(results_with_diagnostics):
     assert tuple(REPRESENTATION_METRICS) == tuple(REPRESENTATION_FORMATS)
     methods = results_with_diagnostics["diagnostics"]["methods"]
