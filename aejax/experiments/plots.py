@@ -134,7 +134,7 @@ def _plot_rows(
     """Plots the first test examples of seed 0, whose label is `first`, and other examples below them on their scale."""
     count, shape = _shown_examples(experiment)
     inputs = np.asarray(_test_inputs(experiment, count))
-    rows = {name: examples.reshape(shape) for name, examples in {first: inputs, **others}.items()}
+    rows = [(name, examples.reshape(shape)) for name, examples in [(first, inputs), *others.items()]]
     value_range = (float(inputs.min()), float(inputs.max()))
     return image_grids.plot_example_rows(rows, value_range, title, experiment.dataset.feature_names or ())
 

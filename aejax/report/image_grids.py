@@ -127,7 +127,7 @@ def _add_colorbar(figure: Figure, axes: Axes, value_range: ValueRange, label: st
 
 
 def plot_heat_maps(
-    panels: Mapping[str, Float[np.ndarray, "row feature"]],
+    panels: Sequence[tuple[str, Float[np.ndarray, "row feature"]]],
     value_range: ValueRange,
     label: str = "scaled value",
     *,
@@ -138,20 +138,20 @@ def plot_heat_maps(
     """Plots rows of tables as stripes, in panels with one scale of colour.
 
     Args:
-        panels: by title, arrays with the same number of columns.
+        panels: titles, and arrays with the same number of columns.
         value_range: the ends of the scale.
         label: what the colours are, with their unit.
         row_labels: labels of the rows, the same in every panel.
         feature_names: names of the columns; up to MAX_FEATURE_LABELS are shown.
         diverging: whether 0 lies in the middle and is drawn white.
     """
-    counts = [len(values) for values in panels.values()]
+    counts = [len(values) for _, values in panels]
     names = [label_text(name) for name in feature_names] if len(feature_names) <= MAX_FEATURE_LABELS else []
     names_height = 0.3 + CHARACTER_WIDTH * max(map(len, names), default=0)
     figure = make_figure(max(sum(0.16 * n + 0.3 for n in counts) + names_height, 2.4))
     all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=counts)[:, 0]
     norm, colormap = Normalize(*value_range), DIVERGING_CMAP if diverging else SEQUENTIAL_CMAP
-    for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
+    for axes, (title, values) in zip(all_axes, panels, strict=True):
         axes.imshow(values, cmap=colormap, norm=norm, aspect="auto")
         axes.set_title(label_text(title, MAX_TITLE_LETTERS))
         axes.set_yticks(range(len(values)) if row_labels else [], [label_text(label) for label in row_labels])
@@ -168,22 +168,24 @@ def plot_heat_maps(
 
 @with_style
 def plot_example_rows(
-    rows: Mapping[str, Num[np.ndarray, "example ..."]],
+    rows: Sequence[tuple[str, Num[np.ndarray, "example ..."]]],
     value_range: ValueRange,
     title: str = "",
     feature_names: Sequence[str] = (),
     column_labels: Sequence[str] = (),
 ) -> Figure:
-    """Plots examples in rows, such as the same ones in several states; names of rows may have several lines.
+    """Plots examples in rows, such as the same ones in several states.
+
+    Rows have names, which may be equal and have several lines.
 
     Rows of a table have a panel for each of `rows`, and no title; `column_labels` are at their left.
     """
-    examples = np.stack(list(rows.values()))
+    examples = np.stack([values for _, values in rows])
     if examples.ndim == 3:
-        panels = {name.replace("\n", ", "): values for name, values in rows.items()}
+        panels = [(name.replace("\n", ", "), values) for name, values in rows]
         return plot_heat_maps(panels, value_range, row_labels=column_labels, feature_names=feature_names)
-    size = 0.65 if column_labels else 1.0
-    layout = TileLayout(row_labels=list(rows), column_labels=column_labels, title=title, max_tile_size=size)
+    size, names = 0.65 if column_labels else 1.0, [name for name, _ in rows]
+    layout = TileLayout(row_labels=names, column_labels=column_labels, title=title, max_tile_size=size)
     return plot_tiles(examples, value_range, layout)[0]
 
 
@@ -197,10 +199,10 @@ def plot_prior_samples(
 ) -> Figure:
     """Plots decoded draws from the prior, and below the last row its nearest training examples."""
     if samples.ndim == 3:
-        panels = {
-            "decoded draws from the prior": samples.reshape(-1, samples.shape[-1]),
-            f"the nearest training examples of the last {len(nearest)}": nearest,
-        }
+        panels = [
+            ("decoded draws from the prior", samples.reshape(-1, samples.shape[-1])),
+            (f"the nearest training examples of the last {len(nearest)}", nearest),
+        ]
         return plot_heat_maps(panels, value_range, feature_names=feature_names)
     tiles = np.concatenate([samples, nearest[None]])
     labels = ["samples", *[""] * (len(samples) - 1), "training\nexamples nearest\nto the last row"]
@@ -234,7 +236,7 @@ def plot_interpolation(
     tiles = np.stack(list(paths.values()))
     if tiles.ndim == 3:
         shares = [f"{share:.0%}" for share in np.linspace(0, 1, tiles.shape[1])]
-        return plot_heat_maps(paths, value_range, row_labels=shares, feature_names=feature_names)
+        return plot_heat_maps(list(paths.items()), value_range, row_labels=shares, feature_names=feature_names)
     figure, axes = plot_tiles(tiles, value_range, TileLayout(row_labels=list(paths), title=title, bottom_margin=1.5))
     grid_height = figure.get_figheight() - 1.83
     _draw_errors(axes.inset_axes((0, -1.3 / grid_height, 1, 0.95 / grid_height)), errors)
@@ -263,7 +265,7 @@ def plot_unit_weights(
     limit = float(np.quantile(np.abs(vectors), 0.999)) or 1.0
     value_range = (-limit, limit)
     if vectors.ndim == 2:
-        return plot_heat_maps({title: vectors}, value_range, label, feature_names=feature_names, diverging=True)
+        return plot_heat_maps([(title, vectors)], value_range, label, feature_names=feature_names, diverging=True)
     across = min(TILES_PER_ROW, len(vectors))
     missing = np.full((-len(vectors) % across, *vectors.shape[1:]), np.nan)
     tiles = np.concatenate([vectors, missing]).reshape(-1, across, *vectors.shape[1:])

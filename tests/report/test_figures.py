@@ -153,7 +153,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(results, tmp_pat
 
 def test_colour_photographs_keep_their_colours(tmp_path):
     photographs = np.random.default_rng(0).random((4, 16, 16, 3))
-    save_figure(plot_example_rows({"conv": photographs}, (0.0, 1.0)), tmp_path / "photographs.png")
+    save_figure(plot_example_rows([("conv", photographs)], (0.0, 1.0)), tmp_path / "photographs.png")
     save_figure(plot_learning_curves(make_history()), tmp_path / "chart.png")
     with Image.open(tmp_path / "photographs.png") as saved, Image.open(tmp_path / "chart.png") as chart:
         assert (saved.mode, chart.mode) == ("RGB", "P")

@@ -53,18 +53,27 @@ def test_coloured_tiles_have_white_gaps_and_clipped_values():
 
 
 def test_rows_of_examples_are_below_each_other_on_one_scale():
-    rows = {"clean": IMAGES[:3], "dim\n3.0 dB": IMAGES[:3] / 2}
+    rows = [("clean", IMAGES[:3]), ("dim\n3.0 dB", IMAGES[:3] / 2)]
     figure = plot_example_rows(rows, UNIT, "a title", (), ["-3", "0", "+3"])
     np.testing.assert_allclose(tile(figure, 0, 2), IMAGES[2, ..., 0])
     np.testing.assert_allclose(tile(figure, 1, 2), IMAGES[2, ..., 0] / 2)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(rows)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["clean", "dim\n3.0 dB"]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["-3", "0", "+3"]
     assert texts_inside(figure)
 
 
+def test_rows_of_one_name_are_all_drawn():
+    images = plot_example_rows([("original", IMAGES), ("original", 1 - IMAGES)], UNIT)
+    np.testing.assert_allclose(tile(images, 1, 2), 1 - tile(images, 0, 2))
+    stripes = plot_example_rows([("original", TABLE), ("original", 1 - TABLE)], UNIT)
+    first, second = [axes for axes in stripes.axes if axes.images]
+    assert first.get_title("left") == second.get_title("left") == "original"
+    np.testing.assert_allclose(second.images[0].get_array(), 1 - first.images[0].get_array())
+
+
 def test_of_channels_that_are_no_colours_the_mean_is_drawn():
     images = np.random.default_rng(0).uniform(size=(3, 14, 14, 2))
-    np.testing.assert_allclose(tile(plot_example_rows({"same": images}, UNIT), 0, 2), images[2].mean(axis=-1))
+    np.testing.assert_allclose(tile(plot_example_rows([("same", images)], UNIT), 0, 2), images[2].mean(axis=-1))
 
 
 def test_the_grids_first_row_is_drawn_on_top():
@@ -124,10 +133,11 @@ def test_every_pixel_of_a_small_filter_is_enlarged_alike():
 
 def test_rows_of_a_table_are_stripes_in_every_figure():
     features = tuple("abcde")
+    walks = [("unit 4\n1", TABLE[:3]), ("unit 0\n2", TABLE[3:])]
     figures = {
-        "rows": plot_example_rows({"clean": TABLE, "noisy\n1 dB": TABLE}, UNIT, "t", features),
+        "rows": plot_example_rows([("clean", TABLE), ("noisy\n1 dB", TABLE)], UNIT, "t", features),
         "paths": plot_interpolation({"by code": TABLE, "by inputs": TABLE}, {}, UNIT, "t", features),
-        "walks": plot_example_rows({"unit 4\n1": TABLE[:3], "unit 0\n2": TABLE[3:]}, UNIT, "t", features, list("-0+")),
+        "walks": plot_example_rows(walks, UNIT, "t", features, list("-0+")),
         "weights": plot_unit_weights(TABLE - 0.5, "t", "weight", features),
         "samples": plot_prior_samples(TABLE[None], TABLE, UNIT, "t", features),
     }

@@ -41,8 +41,8 @@ def hostile_figures(results):
     yield lambda: plot_codes(dict.fromkeys(NAMES, codes), np.arange(50) % 10, NAMES)
     yield lambda: plot_codes({"$": codes}, np.arange(50) % 20, 2 * NAMES)  # with a colour bar
     yield lambda: plot_learning_curves(dict.fromkeys(NAMES, curve))
-    yield lambda: plot_example_rows(dict.fromkeys(NAMES, row), (0.0, 1.0), "", NAMES[:2])
-    yield lambda: plot_example_rows(dict.fromkeys(NAMES, np.ones((2, 4, 4, 1))), (0.0, 1.0))
+    yield lambda: plot_example_rows([(name, row) for name in NAMES], (0.0, 1.0), "", NAMES[:2])
+    yield lambda: plot_example_rows([(name, np.ones((2, 4, 4, 1))) for name in NAMES], (0.0, 1.0))
     yield lambda: plot_auroc(np.ones((1, 1)), np.ones((1, 1, 2)), ["$$"], {"$": True}, np.ones(9), np.arange(9) > 4)
 
 

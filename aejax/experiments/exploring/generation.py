@@ -86,7 +86,7 @@ def traversals(model: LoadedModel) -> AnalysisResult:
     line_break = "\n" if model.is_image else " "
     draw = functools.partial(
         image_grids.plot_example_rows,
-        dict(zip(labels, model.reshape_to_images(decoded), strict=True)),
+        list(zip(labels, model.reshape_to_images(decoded), strict=True)),
         model.display_limits,
         f"One test example with one unit changed at a time,{line_break}in standard deviations of the training codes",
         model.feature_names,

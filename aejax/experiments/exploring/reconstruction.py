@@ -26,7 +26,7 @@ CURVE_BITS = 8  # bits per component along the PCA curve
 def plot_examples(model: LoadedModel, rows: Mapping[str, Float[np.ndarray, "n d"]], title: str) -> Figure:
     """Draws the first examples of each array, one array per row of the figure."""
     count = model.max_shown(images=MAX_EXAMPLES, table_rows=6)
-    shown = {name: model.reshape_to_images(row[:count]) for name, row in rows.items()}
+    shown = [(name, model.reshape_to_images(row[:count])) for name, row in rows.items()]
     return image_grids.plot_example_rows(shown, model.display_limits, title, model.feature_names)
 
 
