@@ -9,9 +9,10 @@ from rich.console import RenderableType
 from aejax.report.captions import all_warnings
 from aejax.report.data_line import data_markdown
 from aejax.report.examples import Examples, codes_section
-from aejax.report.formatting import format_number, format_provenance, format_significant
+from aejax.report.formatting import format_mean_ci, format_number, format_provenance, format_significant
 from aejax.report.method_tables import code_metric_heading, code_metric_names
-from aejax.report.page.blocks import PageTable, RunPage, Section, picture_sections
+from aejax.report.page.blocks import PageTable, RunPage, Section
+from aejax.report.page.training_pictures import picture_sections
 from aejax.report.results import Results, diverged_seeds
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
@@ -29,6 +30,19 @@ def epoch_table(results: Results) -> Table:
     columns = [Column("round" if "stream" in results["dataset"] else "epoch", str)]
     columns += [Column(name, partial(metric_at, name)) for name in history]
     return Table(columns, shown)
+
+
+def code_table(results: Results) -> Table:
+    """Returns a row for each metric of the test examples' codes, with its mean and 95 % interval over seeds."""
+
+    def measure(name: str) -> str:
+        return format_mean_ci(results["measures"][name], scale=1, decimals=3)
+
+    columns = [
+        Column("metric of the test examples", lambda name: code_metric_heading(name, results), "left"),
+        Column("mean and 95 % interval", measure),
+    ]
+    return Table(columns, code_metric_names({**results, "methods": [results]}))
 
 
 def render_pretrain_markdown(results: Results) -> str:
@@ -52,7 +66,7 @@ def pretrain_page(results: Results, folder: Path | None, examples: Examples | No
     sections = [
         *picture_sections(folder),
         codes_section(results, examples),
-        Section("Codes", _codes(results)),
+        Section("Codes", [PageTable("Codes", table)] if (table := code_table(results)).records else []),
         Section("Metrics by epoch", [PageTable("Metrics by epoch", epoch_table(results), "Means over seeds.")]),
     ]
     return RunPage(title, [_finding(results)], sections, format_provenance(results["environment"]))
@@ -61,10 +75,12 @@ def pretrain_page(results: Results, folder: Path | None, examples: Examples | No
 def _finding(results: Results) -> str:
     """Returns how well a pretraining reconstructs, and its size."""
     mse = results["reconstruction_mse"]
+    seeds = len(mse["per_seed"])
+    count = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
     interval = "" if mse["ci95"] is None else f" [{', '.join(map(format_significant, mse['ci95']))}]"
     size = f"; {results['parameters']:,} parameters" if "parameters" in results else ""
     error = f"{format_significant(mse['mean'])}{interval}"
-    return f"{results['method']}: reconstruction MSE {error} on the test examples, mean over seeds{size}."
+    return f"{results['method']}: reconstruction MSE {error} on the test examples, mean over {count}{size}."
 
 
 def _heading(results: Results) -> str:

@@ -103,16 +103,19 @@ def render_figure(figure: Figure, file_format: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a PNG, SVG or PDF, by the path's suffix, whose bytes depend only on the figure; atomically."""
-    if path.suffix != ".png":
-        write_atomically(path, render_figure(figure, path.suffix.removeprefix(".")))
-        return
+def render_png(figure: Figure) -> bytes:
+    """Returns a figure as a small PNG whose bytes depend only on the figure."""
     drawn = render_figure(figure, "png")
     image = _quantize_colors(Image.open(io.BytesIO(drawn)).convert("RGB"))
     plain = io.BytesIO()  # saved again without the metadata that names matplotlib's version
     image.save(plain, format="png", optimize=True)
-    write_atomically(path, plain.getvalue())
+    return plain.getvalue()
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a PNG, SVG or PDF, by the path's suffix, whose bytes depend only on the figure; atomically."""
+    file_format = path.suffix.removeprefix(".")
+    write_atomically(path, render_png(figure) if file_format == "png" else render_figure(figure, file_format))
 
 
 def _quantize_colors(image: Image.Image) -> Image.Image:

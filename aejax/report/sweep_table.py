@@ -13,6 +13,7 @@ from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
 from aejax.report.method_tables import format_error
 from aejax.report.page.blocks import PageTable, RunPage, Section, read_pictures
+from aejax.report.page.training_pictures import picture_sections
 from aejax.report.results import Results, find_comparison, verdict_metric
 from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
@@ -127,6 +128,7 @@ def sweep_page(results: Results, folder: Path | None) -> RunPage:
         Section("Reconstruction against classification", read_pictures(folder, TRADEOFF)),
         Section("Settings", [PageTable("Settings", point_table(results))]),
         Section("Controls", [PageTable("Controls", baseline_table(results))]),
+        *picture_sections(folder),
     ]
     return RunPage(
         title=f"{results['dataset']['name']}: settings of {results['config']['method']}",

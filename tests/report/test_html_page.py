@@ -19,6 +19,7 @@ from aejax.report.run_page import MARKDOWN, read_run, render_run_page, render_ru
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 RESULTS = Path(__file__).parents[2] / "results"
+OLD_RUNS = Path(__file__).parents[1] / "fixtures" / "version-0.1.0"
 OTHER_RUNS = ("tutorial-deep", "tutorial-single-probe", "sweep-precision", "explore-conv")
 needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
 
@@ -76,6 +77,7 @@ def test_a_damaged_or_missing_file_costs_its_section_only(results, folder):
     for name in ("examples.npz", "scores.npz"):
         (folder / name).write_bytes(b"PK\x03\x04 damaged")
     (folder / "learning_curves.png").unlink()
+    (folder / "metrics.jsonl").write_text("{}\n")
     page = render_run_page(results, folder)
     assert ">Learning curves</h2>" not in page
     assert section(page, "Verdicts")
@@ -97,6 +99,19 @@ def test_text_from_data_is_never_markup_and_nothing_is_loaded(results, folder):
     assert "&lt;img src=x" in page
     addresses = set(re.findall(r'(?:src|href)="([^"]*)"|url\(([^)]*)\)', page))
     assert all(address.startswith(("#", "data:")) for pair in addresses for address in pair if address)
+
+
+@pytest.mark.parametrize("run", ["sweep", "compare", "pretrain", "probe"])
+def test_learning_curves_are_drawn_where_a_run_has_no_figure_of_them(run):
+    page = render_run_page(read_run(OLD_RUNS / run, MARKDOWN), OLD_RUNS / run)
+    assert section(page, "Learning curves").count("data:image/png;base64,") == 1
+
+
+def test_the_page_of_a_pretraining_has_its_seeds_and_the_intervals_of_its_code_metrics():
+    page = render_run_page(read_run(OLD_RUNS / "pretrain", MARKDOWN), OLD_RUNS / "pretrain")
+    assert "mean over 2 seeds" in page
+    for text in ("ELBO, nats", "-25.803 [-90.207, 38.601]", "KL, nats", "1.284 [0.161, 2.408]"):
+        assert text in section(page, "Codes")
 
 
 def test_every_kind_of_run_has_a_page_and_several_are_one_page_with_links(tmp_path):

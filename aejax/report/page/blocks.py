@@ -9,16 +9,6 @@ from aejax.report.page.charts import Chart
 from aejax.report.tables import Table
 
 PAGE_FILE = "report.html"
-TRAINING_PICTURES = {  # of a run folder, by section
-    "Learning curves": {
-        "learning_curves.png": "Loss by epoch, of each method on its own scale: mean over seeds, in a band from the "
-        "lowest to the highest seed"
-    },
-    "Reconstructions and samples": {
-        "reconstructions.png": "Originals and their reconstructions by every autoencoder, seed 0",
-        "samples.png": "Decoded draws from the prior of every variational autoencoder, seed 0, below test examples",
-    },
-}
 
 
 class PageTable(NamedTuple):
@@ -109,8 +99,3 @@ def read_pictures(folder: Path | None, captions: Mapping[str, str]) -> list[Pict
     """Returns those pictures of a run folder that it has, by file name."""
     paths = [(folder / name, caption) for name, caption in captions.items()] if folder else []
     return [Picture(caption, png_address(path.read_bytes())) for path, caption in paths if path.is_file()]
-
-
-def picture_sections(folder: Path | None) -> list[Section]:
-    """Returns the pictures of learning curves, reconstructions and samples."""
-    return [Section(title, read_pictures(folder, captions)) for title, captions in TRAINING_PICTURES.items()]

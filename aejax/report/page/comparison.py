@@ -17,8 +17,9 @@ from aejax.report.examples import (
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import format_difference, format_difference_ci, format_metric
 from aejax.report.method_tables import code_metric_table, further_tables, representation_caption, representation_table
-from aejax.report.page.blocks import Charts, PageTable, RunPage, Section, picture_sections, read_pictures
+from aejax.report.page.blocks import Charts, PageTable, RunPage, Section, read_pictures
 from aejax.report.page.charts import STRIP_WIDTH, axis_strip, interval_strip, scale_over, seeds_strip, steps_chart
+from aejax.report.page.training_pictures import picture_sections
 from aejax.report.results import Results, first_controls, is_control, is_permuted, verdict_metric, with_roles
 from aejax.report.tables import Cell, Column, Table
 from aejax.storage.saved_scores import SCORES_FILE
