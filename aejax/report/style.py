@@ -138,8 +138,11 @@ def describe_design(results: Results) -> str:
     return f"{name}: {count} {'seed' if count == 1 else 'seeds'}, {sizes}, {design}"
 
 
+@with_style
 def add_description(figure: Figure, text: str) -> Figure:
     """Writes a line, as of `describe_design`, above a figure, or below one that has a title; returns the figure."""
+    if not text:
+        return figure
     write = figure.supxlabel if figure.get_suptitle() else figure.suptitle
     figure.set_figheight(figure.get_figheight() + DESCRIPTION_HEIGHT)
     write(text, x=0.01, ha="left", fontsize=8, color=NEUTRAL_COLOR)
