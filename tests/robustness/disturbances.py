@@ -195,7 +195,7 @@ def limited_disk(mount_point: Path, size_kib: int) -> Iterator[Path]:
     try:
         yield mount_point
     finally:
-        subprocess.run(["umount", str(mount_point)], check=True)
+        subprocess.run(["umount", "--lazy", str(mount_point)], check=True)  # a reader of checkpoints closes them later
 
 
 def mount(*words: str) -> None:
