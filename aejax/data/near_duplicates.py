@@ -53,10 +53,11 @@ def find_dropped_rows(
     exact = find_duplicates(dataset, test_rows)
     if config.duplicates == "refuse" and exact.rows.size:
         count, row, other = len(exact.rows), exact.rows[0], exact.test_rows[0]
-        raise InputError(
-            f"{dataset.name}: {count} examples equal another one, the first in row {row} as in "
-            f"{'row' if test_rows is None else 'test row'} {other}; --duplicates drop leaves them out"
-        )
+        what = f"examples outside the test are also test examples, the first in row {row} as in test row {other}"
+        fix = "leaves them out of training"
+        if test_rows is None:
+            what, fix = f"examples equal another one, the first in row {row} as in row {other}", "keeps one of each"
+        raise InputError(f"{dataset.name}: {count} {what}; --duplicates drop {fix}")
     if config.duplicates == "drop-near":
         return np.concatenate([exact.rows, find_near_duplicates(dataset, test_rows, exact).rows])
     return exact.rows
