@@ -168,8 +168,10 @@ def remove_working_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def remove_with_empty_parents(path: Path, folder: Path) -> None:
-    """Deletes a path in a folder, then each parent up to the folder itself that holds nothing else."""
+    """Deletes a file or folder in a folder, then each parent up to the folder itself that holds nothing else."""
     shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):  # of the first that is not empty
+        if path.is_file():
+            path.unlink()
         for parent in list(path.parents)[: len(path.relative_to(folder).parts)]:
             parent.rmdir()

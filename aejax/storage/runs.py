@@ -68,7 +68,7 @@ class Run:
         """Raises `InputError` if the folder is moved or deleted before or during a save, of which nothing remains then.
 
         Args:
-            path: the folder in the run folder that the block saves. What saves it also makes missing parents.
+            path: what the block saves in the run folder: a file, or a folder, with which missing parents are made.
         """
         folder = self.folder
         try:
@@ -107,7 +107,8 @@ class Run:
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends rows to `metrics.jsonl`."""
         lines = [to_jsonable(row) for row in rows]
-        with (self.folder / METRICS_FILE).open(self.metrics_mode, encoding="utf-8") as file:
+        path = self.path / METRICS_FILE  # a checkpoint may be saved at the same time
+        with self.guard_save(path), path.open(self.metrics_mode, encoding="utf-8") as file:
             file.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
         self.metrics_mode = "a"
         for listen in self.metrics_listeners:
@@ -130,7 +131,9 @@ class Run:
         """Writes the state to `run.json`."""
         self.state_record["state"] = state
         self.state_record["attempts"][-1] |= {"state": state, "seconds": self._attempt_seconds(), "error": error}
-        write_json(self.folder / RUN_STATE_FILE, self.state_record)
+        path = self.path / RUN_STATE_FILE
+        with self.guard_save(path):
+            write_json(path, self.state_record)
 
     def _attempt_seconds(self) -> float:
         return round(time.perf_counter() - self.start_time, 3)

@@ -67,7 +67,8 @@ def cut(tmp_path, killed_after):
 )
 def test_a_folder_that_is_deleted_during_a_save_is_not_made_again(tmp_path, monkeypatch, saves, run):
     def delete_and_save(folder, *arguments, **options):
-        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        while (tmp_path / "run").exists():  # metrics may be written at the same time
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
         return save_tree(folder, *arguments, **options)
 
     monkeypatch.setattr(saves, delete_and_save)

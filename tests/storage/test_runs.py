@@ -206,6 +206,18 @@ def test_a_save_during_which_the_folder_is_deleted_leaves_nothing(tmp_path, othe
     assert sorted(tmp_path.rglob("*")) == ([tmp_path / "run", tmp_path / "run" / "notes"] if others else [])
 
 
+def test_a_file_during_whose_writing_the_folder_is_made_again_is_removed(tmp_path, monkeypatch):
+    def delete_and_open(path, mode, encoding=None):
+        shutil.rmtree(path.parent)
+        path.parent.mkdir()
+        return open(path, mode, encoding=encoding)
+
+    with open_run(tmp_path / "run", CONFIG) as run, pytest.raises(InputError, match="run: was moved or deleted"):
+        monkeypatch.setattr(Path, "open", delete_and_open)
+        run.append_metrics([{"epoch": 1}])
+    assert not list(tmp_path.rglob("*"))
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.parent / "elsewhere")])
 def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, make):
     (tmp_path / "elsewhere").mkdir()
