@@ -18,7 +18,7 @@ from aejax.config import (
     TrainConfig,
 )
 from aejax.errors import InputError, Preempted
-from aejax.experiments import method_result, training
+from aejax.experiments import checkpointing, method_result, training
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.compare import compare
 from aejax.experiments.job import RECORD_CLASSES
@@ -71,6 +71,7 @@ def test_a_folder_that_is_deleted_during_a_save_is_not_made_again(tmp_path, monk
             shutil.rmtree(tmp_path / "run", ignore_errors=True)
         return save_tree(folder, *arguments, **options)
 
+    monkeypatch.setattr(checkpointing, "MAX_BACKGROUND_BYTES", 0)  # no checkpoint is being saved when weights are
     monkeypatch.setattr(saves, delete_and_save)
     with pytest.raises(InputError, match="run: was moved or deleted while this process filled it"):
         run(dataclasses.replace(SMALL, train=TrainConfig(epochs=1)), tmp_path / "run", quiet(), EACH)
