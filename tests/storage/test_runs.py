@@ -208,12 +208,13 @@ def test_a_save_during_which_the_folder_is_deleted_leaves_nothing(tmp_path, othe
 
 def test_a_file_during_whose_writing_the_folder_is_made_again_is_removed(tmp_path, monkeypatch):
     def delete_and_open(path, mode, encoding=None):
-        shutil.rmtree(path.parent)
-        path.parent.mkdir()
+        if path.name == "metrics.jsonl":
+            shutil.rmtree(path.parent)
+            path.parent.mkdir()
         return open(path, mode, encoding=encoding)
 
+    monkeypatch.setattr(Path, "open", delete_and_open)
     with open_run(tmp_path / "run", CONFIG) as run, pytest.raises(InputError, match="run: was moved or deleted"):
-        monkeypatch.setattr(Path, "open", delete_and_open)
         run.append_metrics([{"epoch": 1}])
     assert not list(tmp_path.rglob("*"))
 
