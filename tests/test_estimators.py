@@ -89,6 +89,18 @@ def test_a_kind_with_a_lambda_is_compiled_once():
         np.testing.assert_array_equal(fitted.transform(X), codes)
 
 
+def test_a_kind_whose_module_has_an_array_is_rejected():
+    class Encoder(nn.Module):
+        scale: np.ndarray
+
+    def make(problem):
+        return reconstruction_spec(problem, dataclasses.replace(problem.autoencoder, encoder=Encoder(np.ones(3))))
+
+    register_kind("with-array", make)
+    with pytest.raises(InputError, match="make: a module of its model has an attribute that cannot be hashed"):
+        AutoencoderTransformer("with-array", epochs=1, **SMALL).fit(X)
+
+
 def test_early_stopping_keeps_the_lowest_validation_loss():
     fitted = AutoencoderTransformer(
         epochs=200, learning_rate=0.03, early_stopping=True, n_iter_no_change=5, validation_fraction=0.3, **SMALL

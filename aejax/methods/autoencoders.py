@@ -7,15 +7,28 @@ from typing import Literal
 
 from aejax.autoencoders.registry import KINDS, find_kind
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
-from aejax.errors import require
+from aejax.errors import InputError, require
 from aejax.methods.method import Method, init_fn
 from aejax.models.autoencoder import TiedAutoencoder
 
 
 @functools.lru_cache(maxsize=64)
 def make_cached_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: ProblemSpec) -> AutoencoderSpec:
-    """Returns one object per kind and problem, so that methods with the same encoder share compiled programs."""
-    return make(problem)
+    """Returns one object per kind and problem, so that methods with the same encoder share compiled programs.
+
+    Raises:
+        InputError: a module cannot be hashed, as JAX needs to find a program that it has compiled.
+    """
+    spec = make(problem)
+    try:
+        hash(spec.model)
+    except TypeError:
+        name = getattr(make, "__qualname__", make)
+        raise InputError(
+            f"{name}: a module of its model has an attribute that cannot be hashed, such as an array; give it a tuple, "
+            "and make the array in __call__"
+        ) from None
+    return spec
 
 
 def autoencoder_method(kind: str, problem: ProblemSpec) -> Method:

@@ -13,6 +13,8 @@ from aejax.storage.results_file import results_kind as results_kind
 # a control; `knn-conv` classifies an autoencoder's codes.
 LEGACY_CONTROL_PREFIXES = ("raw", "pca", "random", "supervised", "permuted")
 
+RANDOM_MAPS = ("random-projection", "random-fourier")  # controls of random weights that are no autoencoder's
+
 
 def with_roles(results: Results) -> Results:
     """Returns the results with the role of every method, which version 0.1.0 did not save and its names imply."""
@@ -66,11 +68,11 @@ def first_controls(results: Results, method: str) -> dict[str, str]:
     """Returns the first control of each sort that a method was compared with, by the first part of its name.
 
     One with the architecture of the method itself, such as `random-vae` or `supervised-vae` for `vae`, is before
-    others; a random projection is no untrained encoder.
+    others; random projections and features are no untrained encoder.
     """
     rows = [row for row in results["comparisons"] if row["method"] == method and not is_versus(row)]
     ordered = sorted((row["baseline"] for row in rows), key=lambda name: name != f"{name.split('-')[0]}-{method}")
-    return {name.split("-")[0]: name for name in reversed(ordered) if name != "random-projection"}
+    return {name.split("-")[0]: name for name in reversed(ordered) if name not in RANDOM_MAPS}
 
 
 def find_comparison(results: Results, method: str, baseline: str) -> Results | None:

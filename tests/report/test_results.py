@@ -66,6 +66,7 @@ def test_the_control_of_a_kind_is_its_own_and_not_one_whose_name_ends_alike(meth
     assert of("supervised", others)["supervised"] == "supervised"
     own = f"supervised-{method}"
     assert of("supervised", others, own)["supervised"] == of(own, others)["supervised"] == own
+    assert of("random-projection", "random-fourier", "random")["random"] == "random"
 
 
 def test_results_of_version_0_1_0_have_the_roles_of_their_names(results):
