@@ -1,4 +1,4 @@
-"""Every test is strict: types and shapes are checked at every call, ranks are not promoted; there are two devices."""
+"""Every test is strict: shapes are checked at every call, ranks are not promoted; there are two devices."""
 
 import gc
 import importlib.util
@@ -22,6 +22,7 @@ import jax
 import jaxtyping
 import psutil
 import pytest
+from type_checks import modules_with_shapes
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 MAX_RESIDENT_BYTES = 2 << 30  # of a process of tests
@@ -33,7 +34,8 @@ gc.set_threshold(200_000, 20, 100)  # traces are many small objects: the default
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
-jaxtyping.install_import_hook(["aejax", "benchmark"], "type_checks.check")
+HOOKED = modules_with_shapes(SCRIPTS.parent / "aejax", SCRIPTS / "benchmark")
+jaxtyping.install_import_hook(HOOKED, "type_checks.check")
 
 
 def pytest_collection_modifyitems(items):

@@ -6,6 +6,9 @@ import pytest
 import type_checks
 from jaxtyping import Float
 
+from aejax.config.serialization import to_dict
+from aejax.experiments.export import select_epoch
+
 checked = jaxtyping.jaxtyped(typechecker=type_checks.check)
 
 
@@ -43,3 +46,9 @@ def test_another_annotation_has_its_own_checks():
 
 def twice(row: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     return np.concatenate([row, row])
+
+
+def test_modules_whose_annotations_have_shapes_are_checked_and_others_are_left_as_they_are():
+    with pytest.raises(jaxtyping.TypeCheckError, match="valid_loss"):
+        select_epoch(np.ones((2, 2)), None, None)
+    assert not hasattr(to_dict, "__wrapped__")

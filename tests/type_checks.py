@@ -2,12 +2,26 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import beartype
 
 # The numeric tower: an int may stand for a float, as it may for mypy.
 _check = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
 _nested: dict[tuple, Callable] = {}
+
+
+def modules_with_shapes(*packages: Path) -> list[str]:
+    """Returns the names of those modules whose annotations have shapes.
+
+    All others have types only, which mypy checks; checking them at every call, too, took a fifth of the tests' time.
+    """
+    return [
+        ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+        for package in packages
+        for path in sorted(package.rglob("*.py"))
+        if "from jaxtyping import" in path.read_text(encoding="utf-8")
+    ]
 
 
 def check(function: Callable) -> Callable:
