@@ -34,8 +34,11 @@ gc.set_threshold(200_000, 20, 100)  # traces are many small objects: the default
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
-HOOKED = modules_with_shapes(SCRIPTS.parent / "aejax", SCRIPTS / "benchmark")
-jaxtyping.install_import_hook(HOOKED, "type_checks.check")
+if os.environ.get("AEJAX_CHECK_TYPES") == "everywhere":
+    jaxtyping.install_import_hook(["aejax", "benchmark"], "type_checks.check_everywhere")
+else:
+    hooked = modules_with_shapes(SCRIPTS.parent / "aejax", SCRIPTS / "benchmark")
+    jaxtyping.install_import_hook(hooked, "type_checks.check")
 
 
 def pytest_collection_modifyitems(items):

@@ -97,7 +97,7 @@ def test_a_kind_whose_module_has_an_array_is_rejected():
         return reconstruction_spec(problem, dataclasses.replace(problem.autoencoder, encoder=Encoder(np.ones(3))))
 
     register_kind("with-array", make)
-    with pytest.raises(InputError, match="make: a module of its model has an attribute that cannot be hashed"):
+    with pytest.raises(InputError, match="make makes: a module of its model has an attribute that cannot be hashed"):
         AutoencoderTransformer("with-array", epochs=1, **SMALL).fit(X)
 
 

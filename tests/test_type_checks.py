@@ -1,5 +1,7 @@
 """The checks that every test runs under reject what they should, in nested functions, too."""
 
+import os
+
 import jaxtyping
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ def twice(row: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     return np.concatenate([row, row])
 
 
-def test_modules_whose_annotations_have_shapes_are_checked_and_others_are_left_as_they_are():
+def test_modules_whose_annotations_have_shapes_are_checked_and_others_on_demand():
     with pytest.raises(jaxtyping.TypeCheckError, match="valid_loss"):
         select_epoch(np.ones((2, 2)), None, None)
-    assert not hasattr(to_dict, "__wrapped__")
+    assert hasattr(to_dict, "__wrapped__") == (os.environ.get("AEJAX_CHECK_TYPES") == "everywhere")

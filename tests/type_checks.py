@@ -14,7 +14,7 @@ _nested: dict[tuple, Callable] = {}
 def modules_with_shapes(*packages: Path) -> list[str]:
     """Returns the names of those modules whose annotations have shapes.
 
-    All others have types only, which mypy checks; checking them at every call, too, took a fifth of the tests' time.
+    All others have types only, which mypy checks. Checking them at every call, too, takes a fifth of the tests' time.
     """
     return [
         ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -41,6 +41,9 @@ def check(function: Callable) -> Callable:
         return checked(*args, **kwargs)
 
     return call
+
+
+check_everywhere = check  # jaxtyping caches the modules that it compiles by this name, so that none is left unchecked
 
 
 def _shared(function: Callable) -> Callable:

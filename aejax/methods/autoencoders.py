@@ -25,8 +25,8 @@ def make_cached_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: Pr
     except TypeError:
         name = getattr(make, "__qualname__", make)
         raise InputError(
-            f"{name}: a module of its model has an attribute that cannot be hashed, such as an array; give it a tuple, "
-            "and make the array in __call__"
+            f"the kind that {name} makes: a module of its model has an attribute that cannot be hashed, such as an "
+            "array; give it a tuple, and make the array in __call__"
         ) from None
     return spec
 

@@ -74,7 +74,7 @@ class Run:
         try:
             yield
         finally:
-            if identify_lock(folder) is None:
+            if self.lock_identity is not None and identify_lock(folder) is None:
                 remove_with_empty_parents(path, folder)
             require_in_place(folder, self.lock_identity)
 
